@@ -1,0 +1,3 @@
+//! The `unlazy` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The built-in workload: threads that make the interesting things happen.

@@ -1,0 +1,3 @@
+//! Everything a developer of unlazy types.
+
+fn main() {}
