@@ -1,12 +1,10 @@
 //! Functions that one CPU runs on another: which, for whom, and when they ran.
 
+use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::{
-    btf_maps::HashMap,
-    helpers::generated::bpf_snprintf,
-    macros::btf_map,
+    btf_maps::HashMap, helpers::generated::bpf_snprintf, macros::btf_map,
     programs::BtfTracePointContext,
 };
-use aya_ebpf::macros::btf_tracepoint;
 use tracer_common::wire::{
     CsdLocal, CsdQueue, CsdRun, FUNC_NAME_LEN, FuncName, Kind, membarrier_state,
 };

@@ -68,7 +68,12 @@ struct Record<T> {
 ///
 /// Says whether it was written.
 #[inline(always)]
-pub(crate) fn emit<T: Copy>(ctx: &BtfTracePointContext, kind: Kind, flags: u16, payload: T) -> bool {
+pub(crate) fn emit<T: Copy>(
+    ctx: &BtfTracePointContext,
+    kind: Kind,
+    flags: u16,
+    payload: T,
+) -> bool {
     const { assert!(size_of::<Record<T>>() == size_of::<Header>() + size_of::<T>()) };
     let Some(counters) = COUNTERS.get_ptr(0) else { return false };
     // SAFETY: the map hands out a valid pointer to this CPU's slot, all of whose fields are counters.
@@ -79,9 +84,7 @@ pub(crate) fn emit<T: Copy>(ctx: &BtfTracePointContext, kind: Kind, flags: u16, 
     let (cpu, ts) = unsafe { (bpf_get_smp_processor_id(), bpf_ktime_get_ns()) };
     let record = Record { header: Header { ts, seq, kind: kind as u16, flags }, payload };
     let written = match RINGS.get(cpu) {
-        Some(ring) => {
-            ring.output_untyped::<Record<T>>(record, u64::from(BPF_RB_NO_WAKEUP)).is_ok()
-        }
+        Some(ring) => ring.output_untyped::<Record<T>>(record, u64::from(BPF_RB_NO_WAKEUP)).is_ok(),
         None => {
             debug!(ctx, "cpu {} has no buffer", cpu);
             false
