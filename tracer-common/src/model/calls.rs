@@ -83,7 +83,7 @@ impl Model {
             && let Some(evidence) = self.config.ipi_sync_core
         {
             // The caller's own share of the work leaves no trace here.
-            self.serialized(s, c, at.ts, SyncCause::IpiSyncCore, evidence);
+            Self::serialized(s, c, at.ts, SyncCause::IpiSyncCore, evidence);
         }
         if let Some(entry) = s.mm(mm) {
             entry.calls.sync_core += 1;
@@ -111,11 +111,11 @@ impl Model {
         match func {
             Func::SyncCore => {
                 if let Some(evidence) = self.config.ipi_sync_core {
-                    self.serialized(s, c, at.ts, SyncCause::IpiSyncCore, evidence);
+                    Self::serialized(s, c, at.ts, SyncCause::IpiSyncCore, evidence);
                 }
             }
             Func::TextPoke => {
-                self.serialized(s, c, at.ts, SyncCause::TextPoke, Evidence::Assumed);
+                Self::serialized(s, c, at.ts, SyncCause::TextPoke, Evidence::Assumed);
             }
             _ => {}
         }

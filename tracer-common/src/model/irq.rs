@@ -62,7 +62,7 @@ impl Model {
         if self.config.fred {
             c.maybe_sync = c.maybe_sync.max(ts);
         } else {
-            self.serialized(s, c, ts, SyncCause::Iret, Evidence::Inferred);
+            Self::serialized(s, c, ts, SyncCause::Iret, Evidence::Inferred);
         }
     }
 

@@ -22,7 +22,7 @@ impl Model {
                 // Nothing to do is told as 0 pages (arch/x86/mm/tlb.c:flush_tlb_func).
                 if w.pages != 0 =>
             {
-                self.serialized(s, c, at.ts, SyncCause::TlbFlush, Evidence::Inferred);
+                Self::serialized(s, c, at.ts, SyncCause::TlbFlush, Evidence::Inferred);
             }
             _ => {}
         }
@@ -37,7 +37,7 @@ impl Model {
                 // A borrower of an mm loses it to init_mm.
                 if c.logical != 0 {
                     // exit_mm has just let go of it.
-                    self.logical_changed(s, c, at, 0, 0, false);
+                    Self::logical_changed(s, c, at, 0, 0, false);
                 }
                 if c.lazy == Tri::Yes {
                     s.tally().lazy_to_init_mm += 1;
@@ -46,13 +46,13 @@ impl Model {
             } else {
                 if c.logical != w.mm {
                     let state = s.known_mm(w.mm).map_or(0, |mm| mm.state);
-                    self.logical_changed(s, c, at, w.mm, state, false);
+                    Self::logical_changed(s, c, at, w.mm, state, false);
                 }
                 c.real = w.mm;
             }
             c.lazy = Tri::No;
         }
-        self.serialized(s, c, at.ts, SyncCause::Cr3, Evidence::Inferred);
+        Self::serialized(s, c, at.ts, SyncCause::Cr3, Evidence::Inferred);
     }
 
     /// `cpu_tlbstate` as read by a probe.

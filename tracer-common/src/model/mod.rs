@@ -37,6 +37,7 @@ pub use verdict::{Divergence, Doubt, Finding, Rule, RuleTally, Severity, Tally};
 
 /// What the kernel and the probes are like: facts that hold for a whole run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a kernel")]
 pub struct Config {
     /// Two CPUs' times closer than this, in nanoseconds, are not ordered.
     pub skew: u64,
@@ -153,7 +154,7 @@ impl Model {
             Event::CsdEntry { func } => self.on_csd_run(s, c, at, *func),
             Event::CsdLocal { func, local } => self.on_csd_local(s, c, at, *func, local),
             Event::SysEnter(call) => self.on_sys_enter(s, c, at, call),
-            Event::SysExit(call) => self.on_sys_exit(c, at, call),
+            Event::SysExit(call) => Self::on_sys_exit(c, at, call),
             Event::MembarrierEnter(call) => self.on_membarrier_enter(s, c, at, call),
             Event::MembarrierExit(call) => self.on_membarrier_exit(s, c, at, call),
             Event::PageFault { from_user, fault } => {
@@ -175,7 +176,7 @@ impl Model {
             Event::UserReturn(ret) => self.on_user_return(s, c, at, ret),
             Event::Serialized(sync) => {
                 let cause = SyncCause::from_u8(sync.cause);
-                self.serialized(s, c, at.ts, cause, Evidence::Observed);
+                Self::serialized(s, c, at.ts, cause, Evidence::Observed);
             }
             Event::KthreadUse(kthread) => {
                 self.on_kthread_mm(s, c, at, kthread.mm, kthread.state);
@@ -194,14 +195,7 @@ impl Model {
     }
 
     /// A serialization that surely happened at or after `ts`.
-    fn serialized<S: Store>(
-        &self,
-        s: &mut S,
-        c: &mut Cpu,
-        ts: u64,
-        cause: SyncCause,
-        evidence: Evidence,
-    ) {
+    fn serialized<S: Store>(s: &mut S, c: &mut Cpu, ts: u64, cause: SyncCause, evidence: Evidence) {
         if ts >= c.sync.ts {
             c.sync = SyncPoint { ts, cause, evidence };
         }

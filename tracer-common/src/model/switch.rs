@@ -21,7 +21,7 @@ impl Model {
         s.tally().switches += 1;
         let prev_kthread = flags & switch_flags::PREV_KTHREAD != 0;
         if c.known {
-            self.check_prev(s, c, at, flags, w);
+            Self::check_prev(s, c, at, flags, w);
         }
         if w.prev_mm != 0 {
             // Whoever runs on an mm of its own has it loaded.
@@ -90,7 +90,7 @@ impl Model {
         if w.prev_mm != c.logical && (prev_kthread || (w.prev_mm == 0 && exiting)) {
             // kthread_use_mm, kthread_unuse_mm or exit_mm, at some moment since the switch in.
             let sync_since = c.sync.ts > c.switched_at;
-            self.logical_changed(s, c, at, w.prev_mm, w.prev_state, sync_since);
+            Self::logical_changed(s, c, at, w.prev_mm, w.prev_state, sync_since);
         }
         r7::equal(s, c, at, Divergence::Logical, c.logical, w.prev_mm);
         let active = if w.prev_mm == 0 { c.active } else { w.prev_mm };
@@ -105,7 +105,6 @@ impl Model {
     /// The logical mm changed without a switch: `kthread_use_mm`, `kthread_unuse_mm`, `exit_mm`,
     /// `exec_mmap`.
     pub(super) fn logical_changed<S: Store>(
-        &self,
         s: &mut S,
         c: &mut Cpu,
         at: At,
@@ -193,7 +192,7 @@ impl Model {
             } else if known {
                 r7::passed(s);
             }
-            self.serialized(s, c, ts, SyncCause::Cr3, Evidence::Inferred);
+            Self::serialized(s, c, ts, SyncCause::Cr3, Evidence::Inferred);
         } else if self.config.sees_cr3 && known {
             if same {
                 r7::passed(s);
@@ -214,7 +213,7 @@ impl Model {
         if switch.prev_mm_same && c.registered() {
             // membarrier_mm_sync_core_before_usermode(rq->prev_mm)
             if let Some(evidence) = self.config.finish_task_switch {
-                self.serialized(s, c, switch.ts, SyncCause::FinishTaskSwitch, evidence);
+                Self::serialized(s, c, switch.ts, SyncCause::FinishTaskSwitch, evidence);
             }
         }
     }
@@ -243,7 +242,7 @@ impl Model {
         // A CR3 write on the way was seen on its own and has paid already.
         let paid = c.logical == mm && real_before == mm;
         if !paid {
-            self.logical_changed(s, c, at, mm, state, false);
+            Self::logical_changed(s, c, at, mm, state, false);
         }
     }
 }

@@ -41,11 +41,11 @@ impl Model {
             None => {}
         }
         if self.config.pti {
-            self.serialized(s, c, since, SyncCause::Pti, Evidence::Inferred);
+            Self::serialized(s, c, since, SyncCause::Pti, Evidence::Inferred);
         } else {
             match by_iret {
                 Some(true) if !self.config.fred => {
-                    self.serialized(s, c, since, SyncCause::Iret, evidence);
+                    Self::serialized(s, c, since, SyncCause::Iret, evidence);
                 }
                 Some(false) => {}
                 _ => c.maybe_sync = at.ts,
@@ -88,7 +88,7 @@ impl Model {
         c.way = Way::InSyscall;
     }
 
-    pub(super) fn on_sys_exit(&self, c: &mut Cpu, at: At, w: &Syscall) {
+    pub(super) fn on_sys_exit(c: &mut Cpu, at: At, w: &Syscall) {
         Self::leaving(c, at, w.frame);
     }
 
