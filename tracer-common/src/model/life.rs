@@ -24,7 +24,7 @@ impl Model {
 
     /// The new mm is in place since `exec_mmap`; its CR3 write has told so already, unless
     /// `tlb_flush` is not there.
-    pub(super) fn on_exec<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, w: &Exec) {
+    pub(super) fn on_exec<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &Exec) {
         if c.known && c.tid == w.tid {
             Self::logical_changed(s, c, at, w.mm, 0, false);
             c.active = w.mm;

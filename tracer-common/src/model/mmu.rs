@@ -15,7 +15,7 @@ impl Model {
             tlb_reason::TASK_SWITCH if Self::is_switch_cr3(c, w) => {
                 self.switch_done(s, c, at, Some(at.ts));
             }
-            tlb_reason::TASK_SWITCH => self.on_cr3(s, c, at, w),
+            tlb_reason::TASK_SWITCH => Self::on_cr3(s, c, at, w),
             tlb_reason::REMOTE_SHOOTDOWN
             | tlb_reason::LOCAL_SHOOTDOWN
             | tlb_reason::LOCAL_MM_SHOOTDOWN
@@ -30,7 +30,7 @@ impl Model {
 
     /// `switch_mm_irqs_off` wrote CR3 outside a context switch: exec, `kthread_use_mm`, a remote
     /// flush that found the CPU lazy, `leave_mm`, or a temporary mm that comes and goes.
-    fn on_cr3<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, w: &TlbFlush) {
+    fn on_cr3<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &TlbFlush) {
         s.tally().cr3_writes += 1;
         if c.known && w.tid == c.tid {
             if w.mm == 0 {

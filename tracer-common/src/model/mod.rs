@@ -161,7 +161,7 @@ impl Model {
                 self.on_page_fault(s, c, at, *from_user, fault);
             }
             Event::Fork(fork) => self.on_fork(s, fork),
-            Event::Exec(exec) => self.on_exec(s, c, at, exec),
+            Event::Exec(exec) => Self::on_exec(s, c, at, exec),
             Event::Free(task) => s.task_gone(task.tid),
             Event::MmGone(gone) => s.mm_gone(gone.mm),
             Event::Redirect(_) => Self::on_redirect(c, at),
@@ -179,9 +179,9 @@ impl Model {
                 Self::serialized(s, c, at.ts, cause, Evidence::Observed);
             }
             Event::KthreadUse(kthread) => {
-                self.on_kthread_mm(s, c, at, kthread.mm, kthread.state);
+                Self::on_kthread_mm(s, c, at, kthread.mm, kthread.state);
             }
-            Event::KthreadUnuse(_) => self.on_kthread_mm(s, c, at, 0, 0),
+            Event::KthreadUnuse(_) => Self::on_kthread_mm(s, c, at, 0, 0),
             Event::Gap { .. } => self.on_gap(c, at),
             Event::SyscallProbes(on) => self.on_syscall_probes(s, c, *on),
             Event::CsdExit { .. }

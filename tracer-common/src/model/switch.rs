@@ -80,7 +80,7 @@ impl Model {
     }
 
     /// Holds what is said of the previous task against what was thought of it.
-    fn check_prev<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, flags: u16, w: &Switch) {
+    fn check_prev<S: Store>(s: &mut S, c: &mut Cpu, at: At, flags: u16, w: &Switch) {
         let prev_kthread = flags & switch_flags::PREV_KTHREAD != 0;
         let exiting = flags & switch_flags::PREV_EXITING != 0;
         r7::equal(s, c, at, Divergence::Task, u64::from(c.tid), u64::from(w.prev_tid));
@@ -219,14 +219,7 @@ impl Model {
     }
 
     /// `kthread_use_mm` or `kthread_unuse_mm` was seen.
-    pub(super) fn on_kthread_mm<S: Store>(
-        &self,
-        s: &mut S,
-        c: &mut Cpu,
-        at: At,
-        mm: u64,
-        state: u8,
-    ) {
+    pub(super) fn on_kthread_mm<S: Store>(s: &mut S, c: &mut Cpu, at: At, mm: u64, state: u8) {
         if !c.known {
             return;
         }
