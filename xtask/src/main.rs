@@ -4,6 +4,7 @@
 mod build;
 mod check;
 mod shell;
+mod test;
 mod toolchain;
 mod workspace;
 
@@ -26,6 +27,7 @@ enum Task {
     Toolchain(toolchain::Args),
     Build(build::Args),
     Check(check::Args),
+    Test(test::Args),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Task::Toolchain(args) => toolchain::run(&workspace, &args),
         Task::Build(args) => build::run(&workspace, &args),
         Task::Check(args) => check::run(&workspace, &args),
+        Task::Test(args) => test::run(&workspace, &args),
     });
     match done {
         Ok(code) => code,

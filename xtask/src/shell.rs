@@ -57,6 +57,17 @@ pub(crate) fn capture_within(command: &mut Command, limit: Duration) -> Result<S
     finish(&line, &output)
 }
 
+/// Like [`capture`], but the developer sees stderr as it comes.
+///
+/// # Errors
+/// When it cannot be started or fails.
+pub(crate) fn capture_stdout(command: &mut Command) -> Result<String> {
+    let line = line(command);
+    let output =
+        command.stderr(Stdio::inherit()).output().with_context(|| format!("starting `{line}`"))?;
+    finish(&line, &output)
+}
+
 /// Runs a command whose output the developer should see.
 ///
 /// # Errors
@@ -122,7 +133,9 @@ pub(crate) fn tail(text: &str, lines: usize) -> String {
 fn finish(line: &str, output: &Output) -> Result<String> {
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("`{line}` failed ({}): {}", output.status, tail(&said, 5));
+        let said = tail(&said, 5);
+        let colon = if said.is_empty() { "" } else { ": " };
+        bail!("`{line}` failed ({}){colon}{said}", output.status);
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
