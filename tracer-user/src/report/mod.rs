@@ -4,12 +4,15 @@
 //! mm is its `ctx_id` (never reused, unlike the pointer). Keys may be added, never renamed.
 
 mod json;
+mod junit;
 mod run;
 mod schema;
 mod state;
+pub mod text;
 mod verdict;
 
 pub use json::write_json;
+pub use junit::write_junit;
 pub use run::{
     Attach, Blindness, Command, CrossCheck, Events, Kernel, Lost, Overhead, Probe, SyscallCoverage,
     Window,
