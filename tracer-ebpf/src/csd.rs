@@ -1,9 +1,14 @@
 //! Functions that one CPU runs on another: which, for whom, and when they ran.
+//!
+//! Raw tracepoints, not BTF tracepoints: a BTF tracepoint may not touch an argument that points to
+//! a function (`kernel/bpf/btf.c:btf_ctx_access`), and here that argument is the whole point. A raw
+//! tracepoint gets every argument as a plain number.
 
-use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::{
-    btf_maps::HashMap, helpers::generated::bpf_snprintf, macros::btf_map,
-    programs::BtfTracePointContext,
+    btf_maps::HashMap,
+    helpers::generated::bpf_snprintf,
+    macros::{btf_map, raw_tracepoint},
+    programs::RawTracePointContext,
 };
 use tracer_common::wire::{
     CsdLocal, CsdQueue, CsdRun, FUNC_NAME_LEN, FuncName, Kind, membarrier_state,
@@ -22,7 +27,7 @@ static NAME_FORMAT: [u8; 4] = *b"%ps\0";
 /// Sends the name of `func` if this is the first sight of it. `/proc/kallsyms` may be closed to
 /// user space (`kernel.kptr_restrict`); the kernel's own formatting isn't.
 #[inline(always)]
-fn name_once(ctx: &BtfTracePointContext, func: u64) {
+fn name_once(ctx: &RawTracePointContext, func: u64) {
     if FUNCS.get_ptr(&func).is_some() {
         return;
     }
@@ -47,8 +52,8 @@ fn name_once(ctx: &BtfTracePointContext, func: u64) {
 
 /// `TP_PROTO(const unsigned int cpu, unsigned long callsite, smp_call_func_t func,
 /// call_single_data_t *csd)`
-#[btf_tracepoint(function = "csd_queue_cpu")]
-pub(crate) fn csd_queue_cpu(ctx: BtfTracePointContext) -> i32 {
+#[raw_tracepoint(tracepoint = "csd_queue_cpu")]
+pub(crate) fn csd_queue_cpu(ctx: RawTracePointContext) -> i32 {
     let func = ctx.arg(2);
     name_once(&ctx, func);
     let queue = CsdQueue { func, target: ctx.arg(0), tid: Task::current().tid() };
@@ -57,8 +62,8 @@ pub(crate) fn csd_queue_cpu(ctx: BtfTracePointContext) -> i32 {
 }
 
 /// `TP_PROTO(smp_call_func_t func, call_single_data_t *csd)`
-#[btf_tracepoint(function = "csd_function_entry")]
-pub(crate) fn csd_function_entry(ctx: BtfTracePointContext) -> i32 {
+#[raw_tracepoint(tracepoint = "csd_function_entry")]
+pub(crate) fn csd_function_entry(ctx: RawTracePointContext) -> i32 {
     let func = ctx.arg(0);
     name_once(&ctx, func);
     // Only the direct call on the asking CPU has no csd
@@ -82,8 +87,8 @@ pub(crate) fn csd_function_entry(ctx: BtfTracePointContext) -> i32 {
 }
 
 /// `TP_PROTO(smp_call_func_t func, call_single_data_t *csd)`
-#[btf_tracepoint(function = "csd_function_exit")]
-pub(crate) fn csd_function_exit(ctx: BtfTracePointContext) -> i32 {
+#[raw_tracepoint(tracepoint = "csd_function_exit")]
+pub(crate) fn csd_function_exit(ctx: RawTracePointContext) -> i32 {
     emit(&ctx, Kind::CsdExit, 0, CsdRun { func: ctx.arg(0) });
     0
 }

@@ -3,11 +3,11 @@
 use core::{arch::asm, cell::UnsafeCell};
 
 use aya_ebpf::{
+    EbpfContext,
     bindings::BPF_RB_NO_WAKEUP,
     btf_maps::{ArrayOfMaps, PerCpuArray, RingBuf},
     helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns},
     macros::btf_map,
-    programs::BtfTracePointContext,
 };
 use aya_log_ebpf::debug;
 use tracer_common::wire::{Header, Kind};
@@ -68,12 +68,7 @@ struct Record<T> {
 ///
 /// Says whether it was written.
 #[inline(always)]
-pub(crate) fn emit<T: Copy>(
-    ctx: &BtfTracePointContext,
-    kind: Kind,
-    flags: u16,
-    payload: T,
-) -> bool {
+pub(crate) fn emit<T: Copy>(ctx: &impl EbpfContext, kind: Kind, flags: u16, payload: T) -> bool {
     const { assert!(size_of::<Record<T>>() == size_of::<Header>() + size_of::<T>()) };
     let Some(counters) = COUNTERS.get_ptr(0) else { return false };
     // SAFETY: the map hands out a valid pointer to this CPU's slot, all of whose fields are counters.
