@@ -1,6 +1,7 @@
 //! unlazy's library: where events come from, what judges them, and how results are shown.
 
 pub mod child;
+pub mod engine;
 pub mod exit;
 pub mod instance;
 pub mod kernel;

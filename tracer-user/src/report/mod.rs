@@ -18,5 +18,8 @@ pub use run::{
     Window,
 };
 pub use schema::{Mode, Report, SCHEMA, Verdict};
-pub use state::{Cpu, INIT_MM, LastSync, Membarrier, Mm, NO_MM, Skipped, Transitions, UserReturns};
+pub use state::{
+    Cpu, INIT_MM, LastSync, Membarrier, MembarrierTotal, Mm, NO_MM, Skipped, Transitions,
+    UserReturns,
+};
 pub use verdict::{ChainLink, Evidence, EvidenceMix, Finding, Reason, Rule, Severity};

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Blindness, Command, Cpu, CrossCheck, Events, Finding, Kernel, Mm, Overhead, Probe, Reason,
-    Rule, SyscallCoverage, Transitions, UserReturns, Window,
+    Blindness, Command, Cpu, CrossCheck, Events, Finding, Kernel, MembarrierTotal, Mm, Overhead,
+    Probe, Reason, Rule, SyscallCoverage, Transitions, UserReturns, Window,
 };
 
 /// The name and version of the contract that [`Report`] keeps.
@@ -84,6 +84,8 @@ pub struct Report {
     pub events: Events,
     /// Every CPU as it was at the end of the window.
     pub cpus: Vec<Cpu>,
+    /// Membarrier calls of all mms together.
+    pub membarrier: MembarrierTotal,
     /// The mms that mattered: registered ones and those that membarrier was called on.
     pub mms: Vec<Mm>,
     /// How many further mms `mms` leaves out.
@@ -125,6 +127,7 @@ impl Default for Report {
             command: None,
             events: Events::default(),
             cpus: Vec::new(),
+            membarrier: MembarrierTotal::default(),
             mms: Vec::new(),
             mms_omitted: 0,
             transitions: Transitions::default(),

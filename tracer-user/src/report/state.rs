@@ -187,3 +187,50 @@ pub struct UserReturns {
     /// Of both, those whose way out is not known; taken as not serializing.
     pub unknown: u64,
 }
+
+/// Membarrier calls of all mms together, those that are not listed included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MembarrierTotal {
+    /// Calls that succeeded, by command.
+    #[serde(flatten)]
+    pub calls: Membarrier,
+    /// CPUs that SYNC_CORE calls interrupted, the callers' own included.
+    pub targeted: u64,
+    /// CPUs that they left alone, by reason.
+    pub skipped: Skipped,
+}
+
+impl MembarrierTotal {
+    /// Adds one mm's calls.
+    pub fn add(&mut self, mm: &Mm) {
+        let Membarrier { sync_core, sync_core_inferred, private, global, rseq, register, failed } =
+            mm.membarrier;
+        self.calls.sync_core += sync_core;
+        self.calls.sync_core_inferred += sync_core_inferred;
+        self.calls.private += private;
+        self.calls.global += global;
+        self.calls.rseq += rseq;
+        self.calls.register += register;
+        self.calls.failed += failed;
+        self.targeted += mm.targeted;
+        let Skipped {
+            kthread_lazy,
+            kthread_other,
+            idle_lazy,
+            idle_other,
+            other_mm,
+            offline,
+            raced,
+            unknown,
+        } = mm.skipped;
+        self.skipped.kthread_lazy += kthread_lazy;
+        self.skipped.kthread_other += kthread_other;
+        self.skipped.idle_lazy += idle_lazy;
+        self.skipped.idle_other += idle_other;
+        self.skipped.other_mm += other_mm;
+        self.skipped.offline += offline;
+        self.skipped.raced += raced;
+        self.skipped.unknown += unknown;
+    }
+}

@@ -1,0 +1,176 @@
+//! All CPUs' events, by time.
+
+use tracer_common::{model::Event, wire::Header};
+
+use super::order::{Order, Ordered};
+
+/// The longest record that is kept: every payload of this version fits.
+const LONGEST: usize = 96;
+
+/// A record's bytes, until its turn comes.
+#[derive(Clone, Copy)]
+pub(super) struct Raw {
+    /// Its time, in nanoseconds.
+    pub(super) ts: u64,
+    len: u8,
+    bytes: [u8; LONGEST],
+}
+
+impl Raw {
+    pub(super) fn new(ts: u64, record: &[u8]) -> Self {
+        let len = record.len().min(LONGEST);
+        let mut bytes = [0; LONGEST];
+        bytes[..len].copy_from_slice(&record[..len]);
+        Self { ts, len: len as u8, bytes }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+/// What comes next, of all CPUs.
+pub(super) enum Item {
+    /// A record.
+    Record(Raw),
+    /// A loss.
+    Lost(u64),
+    /// Something user space says itself.
+    Note(Event),
+}
+
+/// Merges the CPUs' events by time.
+pub(super) struct Merge {
+    cpus: Vec<Order>,
+    notes: Vec<(u64, Event)>,
+    late: u64,
+    last_ts: u64,
+}
+
+impl Merge {
+    pub(super) fn new(cpus: u32) -> Self {
+        Self {
+            cpus: (0..cpus).map(|_| Order::default()).collect(),
+            notes: Vec::new(),
+            late: 0,
+            last_ts: 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, cpu: u32, header: Header, record: &[u8]) {
+        if let Some(order) = self.cpus.get_mut(cpu as usize) {
+            order.push(header.seq, Raw::new(header.ts, record));
+        }
+    }
+
+    pub(super) fn note(&mut self, ts: u64, event: Event) {
+        self.notes.push((ts, event));
+    }
+
+    pub(super) fn expect(&mut self, cpu: u32, seq: u32, ts: u64) {
+        if let Some(order) = self.cpus.get_mut(cpu as usize) {
+            order.expect(seq, ts);
+        }
+    }
+
+    /// The earliest event up to `until`, if no earlier one can come any more.
+    pub(super) fn pop(&mut self, until: u64) -> Option<(u32, u64, Item)> {
+        let mut until = until;
+        let mut first: Option<(u64, usize)> = None;
+        for (cpu, order) in self.cpus.iter_mut().enumerate() {
+            until = until.min(order.complete(until));
+            if let Some(ts) = order.first_ts()
+                && first.is_none_or(|(earliest, _)| ts < earliest)
+            {
+                first = Some((ts, cpu));
+            }
+        }
+        let note = (0..self.notes.len()).min_by_key(|&index| self.notes[index].0);
+        if let Some(index) = note {
+            let ts = self.notes[index].0;
+            if ts <= until && first.is_none_or(|(earliest, _)| ts <= earliest) {
+                let (ts, event) = self.notes.swap_remove(index);
+                return Some((0, self.in_time(ts), Item::Note(event)));
+            }
+        }
+        let (ts, cpu) = first.filter(|&(ts, _)| ts <= until)?;
+        let (_, item) = self.cpus[cpu].pop()?;
+        let item = match item {
+            Ordered::Record(record) => Item::Record(record),
+            Ordered::Lost(lost) => Item::Lost(lost),
+        };
+        Some((cpu as u32, self.in_time(ts), item))
+    }
+
+    /// An event that comes after a later one of another CPU was judged takes that one's time.
+    fn in_time(&mut self, ts: u64) -> u64 {
+        if ts < self.last_ts {
+            self.late += 1;
+        }
+        self.last_ts = self.last_ts.max(ts);
+        self.last_ts
+    }
+
+    pub(super) fn late(&self) -> u64 {
+        self.late + self.cpus.iter().map(Order::late).sum::<u64>()
+    }
+
+    pub(super) fn reset_late(&mut self) {
+        self.late = 0;
+        self.cpus.iter_mut().for_each(Order::reset_late);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(ts: u64, seq: u32) -> Header {
+        Header { ts, seq, kind: 0, flags: 0 }
+    }
+
+    fn drain(merge: &mut Merge, until: u64) -> Vec<(u32, u64)> {
+        std::iter::from_fn(|| merge.pop(until)).map(|(cpu, ts, _)| (cpu, ts)).collect()
+    }
+
+    #[test]
+    fn merges_by_time_and_stops_in_time() {
+        let mut merge = Merge::new(2);
+        merge.push(0, header(10, 0), &[]);
+        merge.push(0, header(30, 1), &[]);
+        merge.push(1, header(20, 0), &[]);
+        merge.push(1, header(40, 1), &[]);
+        assert_eq!(drain(&mut merge, 30), [(0, 10), (1, 20), (0, 30)]);
+        assert_eq!(drain(&mut merge, 40), [(1, 40)]);
+    }
+
+    #[test]
+    fn a_hole_on_one_cpu_holds_back_what_is_later_elsewhere() {
+        let mut merge = Merge::new(2);
+        merge.push(0, header(15, 1), &[]);
+        merge.push(1, header(10, 0), &[]);
+        merge.push(1, header(20, 1), &[]);
+        assert_eq!(drain(&mut merge, 30), [(1, 10)]);
+        merge.push(0, header(14, 0), &[]);
+        assert_eq!(drain(&mut merge, 30), [(0, 14), (0, 15), (1, 20)]);
+    }
+
+    #[test]
+    fn notes_come_in_their_turn() {
+        let mut merge = Merge::new(1);
+        merge.push(0, header(10, 0), &[]);
+        merge.push(0, header(30, 1), &[]);
+        merge.note(20, Event::SyscallProbes(true));
+        assert_eq!(drain(&mut merge, 50), [(0, 10), (0, 20), (0, 30)]);
+    }
+
+    #[test]
+    fn a_late_event_is_counted_and_takes_a_later_time() {
+        let mut merge = Merge::new(2);
+        merge.push(0, header(50, 0), &[]);
+        assert_eq!(drain(&mut merge, 60), [(0, 50)]);
+        merge.push(1, header(40, 0), &[]);
+        assert_eq!(drain(&mut merge, 60), [(1, 50)]);
+        assert_eq!(merge.late(), 1);
+    }
+}

@@ -1,0 +1,202 @@
+//! The engine: takes records as they come, puts them in order, and lets the model judge.
+//!
+//! ```text
+//! push() -> order (per CPU, by sequence number) -> merge (by time) -> model -> findings, state
+//! ```
+//!
+//! It knows no probes, files or screens. Memory is bounded: what has been judged is forgotten, but
+//! for a short history of each CPU, from which a finding's chain of events is told.
+
+mod chain;
+mod history;
+mod merge;
+mod names;
+mod narrate;
+mod order;
+mod store;
+mod summary;
+
+use std::collections::BTreeMap;
+
+use tracer_common::{
+    model::{self, Config, DecodeError, Event, Finding, Model, Tally, decode},
+    wire::Kind,
+};
+
+pub use summary::Judged;
+
+use self::{history::History, merge::Merge, names::Names, store::UserStore};
+
+/// How many findings are kept in detail.
+const FINDINGS_KEPT: usize = 100;
+
+/// What was counted beside the model's own tally.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records by kind.
+    pub by_kind: BTreeMap<Kind, u64>,
+    /// Records that were lost, by CPU.
+    pub lost_by_cpu: Vec<u64>,
+    /// Records that came too late to be put in order.
+    pub out_of_order: u64,
+    /// Records that could not be read.
+    pub unreadable: u64,
+}
+
+/// A finding with the events that led to it.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// What the model found.
+    pub finding: Finding,
+    /// The thread's name then.
+    pub comm: Option<String>,
+    /// The story, in order.
+    pub chain: Vec<crate::report::ChainLink>,
+}
+
+/// Orders, merges and judges.
+pub struct Engine {
+    model: Model,
+    store: UserStore,
+    merge: Merge,
+    names: Names,
+    history: History,
+    counts: Counts,
+    told: Vec<Told>,
+    found: u64,
+}
+
+impl Engine {
+    /// An engine for CPUs numbered below `cpus`.
+    pub fn new(config: Config, cpus: u32) -> Self {
+        Self {
+            model: Model::new(config),
+            store: UserStore::new(cpus),
+            merge: Merge::new(cpus),
+            names: Names::default(),
+            history: History::new(cpus),
+            counts: Counts { lost_by_cpu: vec![0; cpus as usize], ..Counts::default() },
+            told: Vec::new(),
+            found: 0,
+        }
+    }
+
+    /// Says what a task is called, as far as that was known before the first event.
+    pub fn name_task(&mut self, tid: u32, tgid: u32, comm: &str) {
+        self.names.task(tid, tgid, comm);
+    }
+
+    /// Marks CPUs that are there but offline.
+    pub fn set_offline(&mut self, cpu: u32) {
+        self.store.set_offline(cpu);
+    }
+
+    /// Takes one record of one CPU. Records of a CPU come in the order of its buffer.
+    ///
+    /// # Errors
+    /// If the record is damaged; it is counted and left out.
+    pub fn push(&mut self, cpu: u32, record: &[u8]) -> Result<(), DecodeError> {
+        let header = model::header(record).inspect_err(|_| self.counts.unreadable += 1)?;
+        if header.kind == Kind::FuncName as u16 {
+            // At once: another CPU may use the name sooner than its turn comes.
+            if let Ok((_, Event::FuncName(name))) = decode(record, |_| model::Func::Other) {
+                self.names.func(&name);
+            }
+        }
+        self.merge.push(cpu, header, record);
+        Ok(())
+    }
+
+    /// Tells the engine, in the stream's own time, that system calls are traced from now on or no
+    /// longer.
+    pub fn syscall_probes(&mut self, ts: u64, on: bool) {
+        self.merge.note(ts, Event::SyscallProbes(on));
+    }
+
+    /// Judges all events up to `until`, in nanoseconds. Every record written before then must have
+    /// been pushed.
+    pub fn advance(&mut self, until: u64) {
+        while let Some((cpu, ts, item)) = self.merge.pop(until) {
+            match item {
+                merge::Item::Record(record) => self.record(cpu, ts, &record),
+                merge::Item::Lost(lost) => {
+                    if let Some(count) = self.counts.lost_by_cpu.get_mut(cpu as usize) {
+                        *count += lost;
+                    }
+                    self.step(cpu, ts, &Event::Gap { lost });
+                }
+                merge::Item::Note(event) => self.step(cpu, ts, &event),
+            }
+        }
+        self.counts.out_of_order = self.merge.late();
+    }
+
+    /// Records of `cpu` up to, but without, this sequence number were written or lost: what is
+    /// still missing at the end of a run is lost.
+    pub fn expect(&mut self, cpu: u32, seq: u32, ts: u64) {
+        self.merge.expect(cpu, seq, ts);
+    }
+
+    fn record(&mut self, cpu: u32, ts: u64, record: &merge::Raw) {
+        let names = &self.names;
+        match decode(record.bytes(), |func| names.kind_of(func)) {
+            Ok((header, event)) => {
+                if let Some(kind) = Kind::from_u16(header.kind) {
+                    *self.counts.by_kind.entry(kind).or_default() += 1;
+                }
+                self.step(cpu, ts, &event);
+            }
+            Err(_) => self.counts.unreadable += 1,
+        }
+    }
+
+    fn step(&mut self, cpu: u32, ts: u64, event: &Event) {
+        self.names.see(event);
+        self.history.push(cpu, ts, event);
+        self.model.step(&mut self.store, cpu, ts, event);
+        for finding in self.store.take_findings() {
+            self.found += 1;
+            if self.told.len() < FINDINGS_KEPT {
+                let chain = chain::tell(&finding, &self.history, &self.names);
+                let comm = self.names.comm(finding.tid).map(str::to_owned);
+                self.told.push(Told { finding, comm, chain });
+            }
+        }
+    }
+
+    /// Whether every online CPU's state is known.
+    pub fn all_known(&self) -> bool {
+        self.store.all_known()
+    }
+
+    /// How many SYNC_CORE-registered mms exist, as far as was seen.
+    pub fn registered(&self) -> usize {
+        self.store.registered()
+    }
+
+    /// Findings so far.
+    pub const fn found(&self) -> u64 {
+        self.found
+    }
+
+    /// Events judged so far.
+    pub fn events(&self) -> u64 {
+        self.counts.by_kind.values().sum()
+    }
+
+    /// Events lost so far.
+    pub fn lost(&self) -> u64 {
+        self.counts.lost_by_cpu.iter().sum()
+    }
+
+    /// Begins to count anew: what came before is kept as knowledge, not as numbers.
+    pub fn restart_counts(&mut self) {
+        *model::Store::tally(&mut self.store) = Tally::default();
+        self.store.reset_counts();
+        let cpus = self.counts.lost_by_cpu.len();
+        self.counts = Counts { lost_by_cpu: vec![0; cpus], ..Counts::default() };
+        self.merge.reset_late();
+        self.told.clear();
+        self.found = 0;
+    }
+}

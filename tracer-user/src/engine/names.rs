@@ -1,0 +1,59 @@
+//! Names of tasks and functions.
+
+use rustc_hash::FxHashMap;
+use tracer_common::{
+    model::{Event, Func},
+    wire::FuncName,
+};
+
+/// How many tasks' names are remembered.
+const MOST: usize = 1 << 20;
+
+#[derive(Default)]
+pub(super) struct Names {
+    tasks: FxHashMap<u32, (u32, Box<str>)>,
+    funcs: FxHashMap<u64, (Func, Box<str>)>,
+}
+
+/// The text before the first NUL.
+fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+impl Names {
+    pub(super) fn task(&mut self, tid: u32, tgid: u32, comm: &str) {
+        if self.tasks.len() < MOST || self.tasks.contains_key(&tid) {
+            self.tasks.insert(tid, (tgid, comm.into()));
+        }
+    }
+
+    pub(super) fn func(&mut self, name: &FuncName) {
+        let text = text(&name.name);
+        self.funcs.insert(name.func, (Func::from_name(&text), text.into()));
+    }
+
+    pub(super) fn kind_of(&self, func: u64) -> Func {
+        self.funcs.get(&func).map_or(Func::Other, |(kind, _)| *kind)
+    }
+
+    pub(super) fn comm(&self, tid: u32) -> Option<&str> {
+        if tid == 0 {
+            return Some("swapper");
+        }
+        self.tasks.get(&tid).map(|(_, comm)| &**comm)
+    }
+
+    /// Learns from events that carry names.
+    pub(super) fn see(&mut self, event: &Event) {
+        match event {
+            Event::Fork(fork) => self.task(fork.child_tid, fork.child_tgid, &text(&fork.comm)),
+            Event::Exec(exec) => self.task(exec.tid, exec.tid, &text(&exec.comm)),
+            Event::Rename(rename) => self.task(rename.tid, rename.tgid, &text(&rename.comm)),
+            Event::Free(task) => {
+                self.tasks.remove(&task.tid);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! One CPU's records, by sequence number.
+//!
+//! A record may come before one with a lower number: an interrupt's program ran, from start to end,
+//! in the middle of another program. A number that stays away is a loss.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::merge::Raw;
+
+/// How long, in nanoseconds, a missing number is waited for. A program in the middle of which the
+/// CPU is taken away (by a hypervisor, say) writes its record only when it gets it back.
+const PATIENCE: u64 = 50_000_000;
+
+/// How many later records may wait for a missing one.
+const MOST_HELD: usize = 1 << 16;
+
+/// What comes next.
+pub(super) enum Ordered {
+    /// A record.
+    Record(Raw),
+    /// A loss of so many records.
+    Lost(u64),
+}
+
+/// Puts one CPU's records in order.
+#[derive(Default)]
+pub(super) struct Order {
+    /// The number of the next record, counted on beyond 32 bits.
+    next: u64,
+    ready: VecDeque<(u64, Ordered)>,
+    /// Records that came before their turn.
+    held: BTreeMap<u64, Raw>,
+    last_ts: u64,
+    late: u64,
+}
+
+impl Order {
+    /// The full number that a record's 32 bits stand for: the one nearest to `next`.
+    fn widen(&self, seq: u32) -> u64 {
+        let ahead = seq.wrapping_sub(self.next as u32) as i32;
+        self.next.wrapping_add_signed(i64::from(ahead))
+    }
+
+    pub(super) fn push(&mut self, seq: u32, record: Raw) {
+        let number = self.widen(seq);
+        if number == self.next {
+            self.accept(record);
+            self.take_held();
+        } else if number > self.next && number - self.next < u64::from(u32::MAX / 2) {
+            self.held.insert(number, record);
+            if self.held.len() > MOST_HELD {
+                self.give_up();
+            }
+        } else {
+            self.late += 1;
+        }
+    }
+
+    fn accept(&mut self, record: Raw) {
+        // An interrupted program may have taken its time after the one that interrupted it.
+        self.last_ts = self.last_ts.max(record.ts);
+        self.ready.push_back((self.last_ts, Ordered::Record(record)));
+        self.next += 1;
+    }
+
+    fn take_held(&mut self) {
+        while let Some(record) = self.held.remove(&self.next) {
+            self.accept(record);
+        }
+    }
+
+    /// The missing records are lost.
+    fn give_up(&mut self) {
+        if let Some((&number, first)) = self.held.first_key_value() {
+            self.last_ts = self.last_ts.max(first.ts);
+            self.ready.push_back((self.last_ts, Ordered::Lost(number - self.next)));
+            self.next = number;
+            self.take_held();
+        }
+    }
+
+    /// All records written before `now` have been pushed: how far this CPU's events are complete.
+    pub(super) fn complete(&mut self, now: u64) -> u64 {
+        while let Some(oldest) = self.held.values().map(|record| record.ts).min() {
+            if oldest.saturating_add(PATIENCE) > now {
+                return oldest.saturating_sub(1);
+            }
+            self.give_up();
+        }
+        now
+    }
+
+    /// Records with numbers below `seq` were written or lost by `ts`.
+    pub(super) fn expect(&mut self, seq: u32, ts: u64) {
+        while !self.held.is_empty() {
+            self.give_up();
+        }
+        let number = self.widen(seq);
+        if number > self.next {
+            self.last_ts = self.last_ts.max(ts);
+            self.ready.push_back((self.last_ts, Ordered::Lost(number - self.next)));
+            self.next = number;
+        }
+    }
+
+    pub(super) fn first_ts(&self) -> Option<u64> {
+        self.ready.front().map(|&(ts, _)| ts)
+    }
+
+    pub(super) fn pop(&mut self) -> Option<(u64, Ordered)> {
+        self.ready.pop_front()
+    }
+
+    pub(super) const fn late(&self) -> u64 {
+        self.late
+    }
+
+    pub(super) const fn reset_late(&mut self) {
+        self.late = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(ts: u64) -> Raw {
+        Raw::new(ts, &[])
+    }
+
+    /// What comes out: a record's time, or a loss as a negative number.
+    fn drain(order: &mut Order) -> Vec<i64> {
+        std::iter::from_fn(|| order.pop())
+            .map(|(_, item)| match item {
+                Ordered::Record(record) => record.ts as i64,
+                Ordered::Lost(lost) => -(lost as i64),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_interrupting_record_waits_for_the_interrupted_one() {
+        let mut order = Order::default();
+        order.push(0, record(10));
+        order.push(2, record(20));
+        assert_eq!(drain(&mut order), [10]);
+        order.push(1, record(25));
+        assert_eq!(drain(&mut order), [25, 20]);
+    }
+
+    #[test]
+    fn times_never_run_backwards() {
+        let mut order = Order::default();
+        order.push(1, record(20));
+        order.push(0, record(25));
+        let times: Vec<u64> = std::iter::from_fn(|| order.pop()).map(|(ts, _)| ts).collect();
+        assert_eq!(times, [25, 25]);
+    }
+
+    #[test]
+    fn a_missing_record_is_waited_for_and_then_lost() {
+        let mut order = Order::default();
+        order.push(3, record(100));
+        assert_eq!(order.complete(100 + PATIENCE - 1), 99);
+        assert!(drain(&mut order).is_empty());
+        assert_eq!(order.complete(100 + PATIENCE), 100 + PATIENCE);
+        assert_eq!(drain(&mut order), [-3, 100]);
+        order.push(1, record(50));
+        assert_eq!(order.late(), 1);
+    }
+
+    #[test]
+    fn a_loss_at_the_end_shows() {
+        let mut order = Order::default();
+        order.push(0, record(10));
+        order.expect(5, 90);
+        assert_eq!(drain(&mut order), [10, -4]);
+    }
+
+    #[test]
+    fn numbers_wrap_around() {
+        let mut order = Order { next: u64::from(u32::MAX), ..Order::default() };
+        order.push(u32::MAX, record(1));
+        order.push(0, record(2));
+        assert_eq!(drain(&mut order), [1, 2]);
+    }
+
+    #[test]
+    fn too_many_waiting_end_the_wait() {
+        let mut order = Order::default();
+        for seq in 1..=(MOST_HELD as u32 + 1) {
+            order.push(seq, record(u64::from(seq)));
+        }
+        assert_eq!(order.first_ts(), Some(1));
+        assert_eq!(drain(&mut order).len(), MOST_HELD + 2);
+    }
+}

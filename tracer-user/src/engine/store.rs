@@ -1,0 +1,171 @@
+//! The model's storage in user space.
+
+use rustc_hash::FxHashMap;
+use tracer_common::{
+    model::{CallCounts, Cpu, Finding, Mm, MmId, SKIPS, Store, Tally, Task},
+    wire::membarrier_state,
+};
+
+/// How many mms and tasks are remembered at once. Beyond that the model knows less, and says so.
+const MOST: usize = 1 << 20;
+
+/// How many mms that are gone are kept for the report.
+const GONE_KEPT: usize = 1024;
+
+/// What the mms that are gone and not kept come to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Omitted {
+    pub(super) mms: u64,
+    pub(super) calls: CallCounts,
+    pub(super) targeted: u64,
+    pub(super) skipped: [u64; SKIPS],
+}
+
+pub(super) struct UserStore {
+    cpus: Vec<Cpu>,
+    mms: FxHashMap<MmId, Mm>,
+    tasks: FxHashMap<u32, Task>,
+    gone: Vec<(MmId, Mm)>,
+    omitted: Omitted,
+    tally: Tally,
+    findings: Vec<Finding>,
+}
+
+impl UserStore {
+    pub(super) fn new(cpus: u32) -> Self {
+        Self {
+            cpus: vec![Cpu::default(); cpus as usize],
+            mms: FxHashMap::default(),
+            tasks: FxHashMap::default(),
+            gone: Vec::new(),
+            omitted: Omitted::default(),
+            tally: Tally::default(),
+            findings: Vec::new(),
+        }
+    }
+
+    pub(super) fn set_offline(&mut self, cpu: u32) {
+        if let Some(cpu) = self.cpus.get_mut(cpu as usize) {
+            cpu.offline = true;
+        }
+    }
+
+    pub(super) fn take_findings(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.findings)
+    }
+
+    pub(super) fn all_known(&self) -> bool {
+        self.cpus.iter().all(|cpu| cpu.known || cpu.offline)
+    }
+
+    pub(super) fn registered(&self) -> usize {
+        self.mms.values().filter(|mm| mm.state & membarrier_state::SYNC_CORE != 0).count()
+    }
+
+    pub(super) fn cpus_iter(&self) -> impl Iterator<Item = &Cpu> {
+        self.cpus.iter()
+    }
+
+    /// The mms of interest, the gone ones included.
+    pub(super) fn mms_iter(&self) -> impl Iterator<Item = (MmId, &Mm)> {
+        let alive = self.mms.iter().map(|(&id, mm)| (id, mm));
+        alive.chain(self.gone.iter().map(|(id, mm)| (*id, mm)))
+    }
+
+    pub(super) const fn omitted(&self) -> &Omitted {
+        &self.omitted
+    }
+
+    pub(super) const fn tally_ref(&self) -> &Tally {
+        &self.tally
+    }
+
+    pub(super) fn reset_counts(&mut self) {
+        for mm in self.mms.values_mut() {
+            mm.calls = CallCounts::default();
+            mm.targeted = 0;
+            mm.skipped = [0; SKIPS];
+        }
+        self.gone.clear();
+        self.omitted = Omitted::default();
+        for cpu in &mut self.cpus {
+            cpu.inconclusive = 0;
+        }
+        self.findings.clear();
+    }
+}
+
+impl Omitted {
+    fn add(&mut self, mm: &Mm) {
+        let CallCounts { sync_core, sync_core_inferred, private, global, rseq, register, failed } =
+            mm.calls;
+        self.mms += 1;
+        self.calls.sync_core += sync_core;
+        self.calls.sync_core_inferred += sync_core_inferred;
+        self.calls.private += private;
+        self.calls.global += global;
+        self.calls.rseq += rseq;
+        self.calls.register += register;
+        self.calls.failed += failed;
+        self.targeted += mm.targeted;
+        for (sum, skipped) in self.skipped.iter_mut().zip(mm.skipped) {
+            *sum += skipped;
+        }
+    }
+}
+
+impl Store for UserStore {
+    fn cpus(&self) -> u32 {
+        self.cpus.len() as u32
+    }
+
+    fn cpu(&mut self, cpu: u32) -> Option<&mut Cpu> {
+        self.cpus.get_mut(cpu as usize)
+    }
+
+    fn mm(&mut self, id: MmId) -> Option<&mut Mm> {
+        if id == 0 || (self.mms.len() >= MOST && !self.mms.contains_key(&id)) {
+            return None;
+        }
+        Some(self.mms.entry(id).or_default())
+    }
+
+    fn known_mm(&mut self, id: MmId) -> Option<&mut Mm> {
+        self.mms.get_mut(&id)
+    }
+
+    fn mm_gone(&mut self, id: MmId) {
+        if let Some(mm) = self.mms.remove(&id)
+            && mm.calls != CallCounts::default()
+        {
+            if self.gone.len() < GONE_KEPT {
+                self.gone.push((id, mm));
+            } else {
+                self.omitted.add(&mm);
+            }
+        }
+    }
+
+    fn task(&mut self, tid: u32) -> Option<&mut Task> {
+        if self.tasks.len() >= MOST && !self.tasks.contains_key(&tid) {
+            return None;
+        }
+        Some(self.tasks.entry(tid).or_default())
+    }
+
+    fn known_task(&mut self, tid: u32) -> Option<&mut Task> {
+        self.tasks.get_mut(&tid)
+    }
+
+    fn task_gone(&mut self, tid: u32) {
+        self.tasks.remove(&tid);
+    }
+
+    fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    fn found(&mut self, finding: &Finding) {
+        self.findings.push(*finding);
+    }
+}
