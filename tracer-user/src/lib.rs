@@ -1,4 +1,5 @@
 //! unlazy's library: where events come from, what judges them, and how results are shown.
 
-pub mod stress;
+pub mod commands;
 pub mod report;
+pub mod stress;

@@ -1,0 +1,22 @@
+//! `unlazy stress` on its own.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use unlazy::commands::stress::{Args, run};
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    args: Args,
+}
+
+fn main() -> ExitCode {
+    if let Some(code) = unlazy::stress::child_entry() {
+        return code;
+    }
+    run(&Cli::parse().args).unwrap_or_else(|error| {
+        eprintln!("stress: {error:#}");
+        ExitCode::from(2)
+    })
+}
