@@ -19,7 +19,7 @@
 //! are exact.
 //!
 //! # Fairness
-//! Bursts of user code are limited to 60 % of the machine over all scenarios, storms sleep now and
+//! Bursts of user code are limited to 40 % of the machine over all scenarios, storms sleep now and
 //! then, and the children run at nice 5: a tracer on the same CPUs gets its turn.
 
 mod calls;

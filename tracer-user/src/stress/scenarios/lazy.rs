@@ -13,9 +13,9 @@ use crate::stress::pace::{Pacer, Random, nap, spin};
 use crate::stress::sys::aio::AioFsync;
 
 /// Sleeps a second of all sleepers.
-const SLEEP_RATE: u64 = 6_000;
+const SLEEP_RATE: u64 = 5_000;
 /// Work items a second of all threads that employ a kworker.
-const WORK_RATE: u64 = 4_000;
+const WORK_RATE: u64 = 3_000;
 /// Calls in a row; few, since what matters is that they fall between other things.
 const STORM: u64 = 4;
 

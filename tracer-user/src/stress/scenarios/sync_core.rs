@@ -18,7 +18,7 @@ const STORM: u64 = 32;
 /// Round trips in a row before a pair pauses.
 const VOLLEY: u64 = 32;
 /// Round trips a second of each pair.
-const PAIR_RATE: u64 = 2_000;
+const PAIR_RATE: u64 = 1_500;
 /// Sleeps a second of each sleeper, at most.
 const SLEEP_RATE: u64 = 2_000;
 
