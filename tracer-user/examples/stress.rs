@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use unlazy::commands::stress::{Args, run};
+use unlazy::exit::Exit;
 
 #[derive(Parser)]
 struct Cli {
@@ -15,8 +16,9 @@ fn main() -> ExitCode {
     if let Some(code) = unlazy::stress::child_entry() {
         return code;
     }
-    run(&Cli::parse().args).unwrap_or_else(|error| {
-        eprintln!("stress: {error:#}");
-        ExitCode::from(2)
-    })
+    let exit = run(&Cli::parse().args).unwrap_or_else(|error| {
+        eprintln!("unlazy stress: {error:#}");
+        Exit::Error
+    });
+    exit.into()
 }

@@ -1,14 +1,18 @@
 //! `unlazy stress`: the built-in workload.
 
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::stress::{Plan, Report, Scenario, text};
+use crate::exit::Exit;
+use crate::output::{Sink, Target};
+use crate::stress::{Plan, Scenario, text};
+
+/// How long a run takes unless told otherwise.
+const DEFAULT_DURATION: Duration = Duration::from_secs(10);
+/// How long it may take if it ends by itself: a year, which the clock can still add to now.
+const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What the command is for, for `--help`.
 const ABOUT: &str = "Run a workload that makes lazy-TLB and membarrier things happen";
@@ -42,11 +46,11 @@ Exit codes:
 #[derive(Clone, Debug, clap::Args)]
 #[command(about = ABOUT, long_about = LONG_ABOUT, after_long_help = AFTER_HELP)]
 pub struct Args {
-    /// How long to run, as 500ms, 10s, 1h30m
+    /// How long to run, as 500ms, 10s, 1h30m [default: 10s, or no limit with --calls]
     ///
-    /// With --calls this is only the upper limit. More than 0.
-    #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = duration)]
-    pub duration: Duration,
+    /// With --calls this is only the upper limit.
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
 
     /// Run only this scenario; may be repeated, or a comma separated list [default: all of them]
     #[arg(long = "scenario", value_name = "NAME", value_enum, value_delimiter = ',')]
@@ -88,6 +92,9 @@ pub struct Args {
 /// Parses a duration and refuses none at all.
 fn duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration > NO_LIMIT {
+        return Err("that is more than a year; give a duration such as 10s".to_owned());
+    }
     if duration.is_zero() {
         return Err("there is nothing to run in no time; give a duration such as 10s".to_owned());
     }
@@ -104,7 +111,10 @@ impl Args {
         scenarios.sort_by_key(|&scenario| scenario as usize);
         scenarios.dedup();
         Plan {
-            duration: self.duration,
+            duration: self.duration.unwrap_or(match self.calls {
+                None => DEFAULT_DURATION,
+                Some(_) => NO_LIMIT,
+            }),
             scenarios,
             calls: self.calls,
             threads: self.threads.map(usize::from),
@@ -118,19 +128,20 @@ impl Args {
 ///
 /// # Errors
 /// If the workload can't run, or its counts can't be written; the exit code for both is 2.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
     // Opened first: a run whose counts can't be written should not begin.
-    let mut json = args.json.as_deref().map(open).transpose()?;
+    let json = args.json.as_deref().map(|name| Sink::open(&Target::from(name))).transpose()?;
+    let text_too = !json.as_ref().is_some_and(Sink::is_stdout);
     let report = crate::stress::run(&args.plan()).context("cannot run the workload")?;
-    if let Some((name, file)) = &mut json {
-        write_json(&report, file)
-            .with_context(|| format!("cannot write the counts to {name}; they are lost"))?;
+    // A reader that has gone away (`| head`) has what it wanted.
+    if let Some(json) = json {
+        json.write(|out| {
+            serde_json::to_writer_pretty(&mut *out, &report)?;
+            out.write_all(b"\n")
+        })?;
     }
-    let to_stdout = args.json.as_deref() == Some(Path::new("-"));
-    if !to_stdout {
-        std::io::stdout()
-            .write_all(text(&report).as_bytes())
-            .context("cannot write the counts to standard output")?;
+    if text_too {
+        Sink::open(&Target::Stdout)?.write(|out| out.write_all(text(&report).as_bytes()))?;
     }
     for scenario in &report.scenarios {
         if let Some(error) = &scenario.error {
@@ -140,32 +151,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             eprintln!("unlazy stress: scenario {}: {note}", scenario.name);
         }
     }
-    Ok(ExitCode::from(if report.findings() > 0 {
-        1
+    Ok(if report.findings() > 0 {
+        Exit::Findings
     } else if report.failed() {
-        2
+        Exit::Error
     } else {
-        0
-    }))
-}
-
-/// Opens the file for the JSON; also says its name, for messages.
-fn open(path: &Path) -> anyhow::Result<(String, Box<dyn Write>)> {
-    if path == Path::new("-") {
-        return Ok(("standard output".to_owned(), Box::new(std::io::stdout())));
-    }
-    let name = path.display().to_string();
-    let file = File::create(path).with_context(|| {
-        format!("cannot write to {name}; name a file in a directory you may write to, or -")
-    })?;
-    Ok((name, Box::new(file)))
-}
-
-fn write_json(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut text = serde_json::to_string_pretty(report)?;
-    text.push('\n');
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
+        Exit::Clean
+    })
 }
 
 #[cfg(test)]
@@ -193,6 +185,13 @@ mod tests {
     }
 
     #[test]
+    fn counted_calls_have_all_the_time_they_need_unless_told() {
+        let time = |line| parse(line).expect("a good line").plan().duration;
+        assert_eq!(time("stress --calls 5"), NO_LIMIT);
+        assert_eq!(time("stress --calls 5 --for 3s"), Duration::from_secs(3));
+    }
+
+    #[test]
     fn scenarios_may_be_listed_or_repeated_and_count_once() {
         let args = parse("stress --scenario lazy,jit --scenario jit --scenario sync-core");
         let plan = args.expect("a good line").plan();
@@ -202,7 +201,13 @@ mod tests {
 
     #[test]
     fn no_time_and_no_calls_are_refused_with_a_reason() {
-        for line in ["stress --for 0", "stress --for 0s", "stress --for soon", "stress --calls 0"] {
+        for line in [
+            "stress --for 0",
+            "stress --for 0s",
+            "stress --for soon",
+            "stress --for 2years",
+            "stress --calls 0",
+        ] {
             let error = parse(line).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");
         }

@@ -1,0 +1,211 @@
+//! Membarrier calls, and the functions that CPUs run for one another.
+
+use super::{
+    At, Cpu, Evidence, Func, Model, Store, SyncCause,
+    rules::r2,
+    state::{Call, CallOrigin, MmId, Skip},
+    verdict::{Doubt, Rule},
+};
+use crate::wire::{CsdLocal, Membarrier, membarrier_cmd as cmd, membarrier_state};
+
+/// `arch/x86/entry/syscalls/syscall_64.tbl`
+const NR_MEMBARRIER: i32 = 324;
+
+impl Model {
+    pub(super) fn on_membarrier_enter<S: Store>(
+        &self,
+        s: &mut S,
+        c: &mut Cpu,
+        at: At,
+        w: &Membarrier,
+    ) {
+        self.entered(s, c, at, w.mm, w.tid, w.state);
+        if let Some(task) = s.task(w.tid) {
+            task.call = Some(Call::new(w.cmd, w.mm, at.ts, CallOrigin::Entered));
+        }
+    }
+
+    pub(super) fn on_membarrier_exit<S: Store>(
+        &self,
+        s: &mut S,
+        c: &mut Cpu,
+        at: At,
+        w: &Membarrier,
+    ) {
+        let call = s.known_task(w.tid).and_then(|task| task.call.take());
+        if c.known && c.tid == w.tid {
+            c.state = w.state;
+        }
+        Self::leaving(c, at, w.frame);
+        let Some(mm) = s.mm(w.mm) else { return };
+        mm.tgid = w.tgid;
+        mm.state = w.state;
+        if w.ret < 0 {
+            mm.calls.failed += 1;
+            return;
+        }
+        match w.cmd {
+            cmd::PRIVATE_EXPEDITED_SYNC_CORE => self.sync_core_done(s, c, at, w.mm, call),
+            cmd::PRIVATE_EXPEDITED => mm.calls.private += 1,
+            cmd::PRIVATE_EXPEDITED_RSEQ => mm.calls.rseq += 1,
+            cmd::GLOBAL | cmd::GLOBAL_EXPEDITED => mm.calls.global += 1,
+            cmd::REGISTER_GLOBAL_EXPEDITED
+            | cmd::REGISTER_PRIVATE_EXPEDITED
+            | cmd::REGISTER_PRIVATE_EXPEDITED_SYNC_CORE
+            | cmd::REGISTER_PRIVATE_EXPEDITED_RSEQ => mm.calls.register += 1,
+            _ => {}
+        }
+    }
+
+    fn sync_core_done<S: Store>(
+        &self,
+        s: &mut S,
+        c: &mut Cpu,
+        at: At,
+        mm: MmId,
+        call: Option<Call>,
+    ) {
+        let Some(call) = call.filter(|call| call.cmd == cmd::PRIVATE_EXPEDITED_SYNC_CORE) else {
+            // Entered before system calls were traced, and its work went unseen too.
+            if let Some(entry) = s.mm(mm) {
+                entry.calls.sync_core += 1;
+            }
+            Self::doubt(s, c, Rule::R2, Doubt::Untraced);
+            return;
+        };
+        if call.origin == CallOrigin::Inferred {
+            return; // counted when its work was seen
+        }
+        if !call.accounted {
+            Self::account(s, c, at, &call);
+        }
+        if !self.config.sees_csd
+            && let Some(evidence) = self.config.ipi_sync_core
+        {
+            // The caller's own share of the work leaves no trace here.
+            Self::serialized(s, c, at.ts, SyncCause::IpiSyncCore, evidence);
+        }
+        if let Some(entry) = s.mm(mm) {
+            entry.calls.sync_core += 1;
+            entry.completed.push(call.begin, at.ts);
+        }
+        r2::judge_running(s, at, mm, call.begin, self.config.skew);
+    }
+
+    pub(super) fn on_csd_queue<S: Store>(s: &mut S, c: &Cpu, func: Func, target: u32, tid: u32) {
+        if func != Func::SyncCore {
+            return;
+        }
+        let mut mm = c.logical;
+        if let Some(call) = s.known_task(tid).and_then(|task| task.call.as_mut()) {
+            call.target(target);
+            mm = call.mm;
+        }
+        if let Some(entry) = s.known_mm(mm) {
+            entry.targeted += 1;
+        }
+    }
+
+    /// A queued function runs here.
+    pub(super) fn on_csd_run<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, func: Func) {
+        match func {
+            Func::SyncCore => {
+                if let Some(evidence) = self.config.ipi_sync_core {
+                    Self::serialized(s, c, at.ts, SyncCause::IpiSyncCore, evidence);
+                }
+            }
+            Func::TextPoke => {
+                Self::serialized(s, c, at.ts, SyncCause::TextPoke, Evidence::Assumed);
+            }
+            _ => {}
+        }
+    }
+
+    /// A function runs on the CPU that asked for it: for SYNC_CORE, the caller's own share of it.
+    pub(super) fn on_csd_local<S: Store>(
+        &self,
+        s: &mut S,
+        c: &mut Cpu,
+        at: At,
+        func: Func,
+        w: &CsdLocal,
+    ) {
+        self.on_csd_run(s, c, at, func);
+        if func != Func::SyncCore {
+            return;
+        }
+        if let Some(entry) = s.known_mm(w.mm) {
+            entry.targeted += 1;
+        }
+        let entered = s
+            .known_task(w.tid)
+            .and_then(|task| task.call)
+            .filter(|call| call.origin == CallOrigin::Entered);
+        if let Some(mut call) = entered {
+            call.target(at.cpu);
+            call.accounted = true;
+            if let Some(task) = s.known_task(w.tid) {
+                task.call = Some(call);
+            }
+            Self::account(s, c, at, &call);
+            return;
+        }
+        if w.nr != NR_MEMBARRIER || w.cmd != cmd::PRIVATE_EXPEDITED_SYNC_CORE {
+            return;
+        }
+        if let Some(task) = s.task(w.tid) {
+            task.call = Some(Call::new(w.cmd, w.mm, at.ts, CallOrigin::Inferred));
+        }
+        if let Some(entry) = s.mm(w.mm) {
+            entry.tgid = w.tgid;
+            entry.state |= membarrier_state::SYNC_CORE | membarrier_state::SYNC_CORE_READY;
+            entry.calls.sync_core += 1;
+            entry.calls.sync_core_inferred += 1;
+        }
+        Self::doubt(s, c, Rule::R2, Doubt::Untraced);
+    }
+
+    /// Counts why the call left the other CPUs alone.
+    fn account<S: Store>(s: &mut S, c: &Cpu, at: At, call: &Call) {
+        let cpus = s.cpus();
+        let mut cpu = 0;
+        while cpu < cpus {
+            if !call.targeted(cpu) {
+                let why = if cpu == at.cpu {
+                    Some(Self::why_skipped(c, call.mm))
+                } else {
+                    s.cpu(cpu).map(|other| Self::why_skipped(other, call.mm))
+                };
+                if let (Some(why), Some(mm)) = (why, s.known_mm(call.mm)) {
+                    mm.skipped[why as usize] += 1;
+                }
+            }
+            cpu += 1;
+        }
+    }
+
+    fn why_skipped(c: &Cpu, mm: MmId) -> Skip {
+        if c.offline {
+            Skip::Offline
+        } else if !c.known {
+            Skip::Unknown
+        } else if c.logical == mm {
+            Skip::Raced
+        } else if c.logical != 0 {
+            Skip::OtherMm
+        } else {
+            match (c.tid == 0, c.active == mm) {
+                (true, true) => Skip::IdleLazy,
+                (true, false) => Skip::IdleOther,
+                (false, true) => Skip::KthreadLazy,
+                (false, false) => Skip::KthreadOther,
+            }
+        }
+    }
+
+    /// A check on this CPU that can't be decided.
+    pub(super) fn doubt<S: Store>(s: &mut S, c: &mut Cpu, rule: Rule, doubt: Doubt) {
+        c.inconclusive += 1;
+        s.tally().doubted(rule, doubt);
+    }
+}

@@ -1,0 +1,101 @@
+//! Interrupts: each ends in an IRET, which serializes, once it is sure that it was executed.
+//!
+//! An exit tracepoint comes before its IRET, and on the way out the kernel may switch to another
+//! task; the interrupted one then executes its IRET when it runs again.
+
+use super::{At, Cpu, Event, Evidence, Model, Store, SyncCause, state::Way};
+use crate::wire::{Frame, Irq, switch_flags};
+
+impl Model {
+    /// Whether the IRET of the last interrupt has been executed, as this event tells.
+    pub(super) fn settle_iret<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, event: &Event) {
+        if c.iret_pending == 0 {
+            return;
+        }
+        let done = match event {
+            // Reached from user mode or from the task's own kernel code, never from a softirq.
+            Event::SysEnter(_)
+            | Event::SysExit(_)
+            | Event::MembarrierEnter(_)
+            | Event::MembarrierExit(_)
+            | Event::PageFault { from_user: true, .. }
+            | Event::Exec(_)
+            | Event::Exit(_)
+            | Event::UserReturn(_) => Some(true),
+            Event::Switch { flags, switch } => {
+                let preempted = flags & switch_flags::PREEMPT != 0;
+                let in_kernel = flags & switch_flags::PREV_KTHREAD != 0
+                    || matches!(
+                        Frame::from_u8(switch.prev_frame),
+                        Frame::Sysret | Frame::SyscallIret | Frame::Compat
+                    );
+                if switch.prev_tid == 0 {
+                    // The idle task is never preempted (kernel/sched/idle.c:do_idle).
+                    Some(true)
+                } else if in_kernel && !preempted {
+                    // An interrupt of kernel code switches only by preemption, so this is the task's
+                    // own doing, after the IRET.
+                    Some(true)
+                } else if Frame::from_u8(switch.prev_frame) == Frame::Interrupt
+                    && !preempted
+                    && flags & switch_flags::PREV_BLOCKED == 0
+                {
+                    // kernel/entry/common.c:exit_to_user_mode_loop; the IRET comes when the task
+                    // runs again.
+                    Some(false)
+                } else {
+                    None
+                }
+            }
+            _ => return,
+        };
+        let ended = core::mem::take(&mut c.iret_pending);
+        match done {
+            Some(true) => self.iret(s, c, ended),
+            Some(false) => {}
+            None => c.maybe_sync = at.ts,
+        }
+    }
+
+    /// An IRET was executed at or after `ts`.
+    pub(super) fn iret<S: Store>(&self, s: &mut S, c: &mut Cpu, ts: u64) {
+        if self.config.fred {
+            c.maybe_sync = c.maybe_sync.max(ts);
+        } else {
+            Self::serialized(s, c, ts, SyncCause::Iret, Evidence::Inferred);
+        }
+    }
+
+    pub(super) fn on_irq_entry<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, irq: &Irq) {
+        let outermost = c.irq_depth == 0;
+        c.irq_depth = c.irq_depth.saturating_add(1);
+        if c.known && irq.tid == c.tid && !c.kthread {
+            c.state = irq.state;
+        }
+        if outermost && Frame::from_u8(irq.frame) == Frame::Interrupt {
+            // The frame is an interrupt's, so it hit user mode (or an exception from user mode).
+            self.user_ran(s, c, at, c.logical, irq.tid);
+            c.way = Way::Leaving(Frame::Interrupt, at.ts);
+        }
+    }
+
+    pub(super) fn on_irq_exit<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, _irq: &Irq) {
+        c.irq_depth = c.irq_depth.saturating_sub(1);
+        if c.irq_depth > 0 {
+            return;
+        }
+        if c.iret_pending != 0 {
+            // Either the earlier IRET was executed before this interrupt came, or this one came in a
+            // softirq on its way out; that softirq can't be preempted, so this interrupt's own IRET
+            // follows for sure.
+            let earlier = c.iret_pending;
+            self.iret(s, c, earlier);
+        }
+        c.iret_pending = at.ts;
+    }
+
+    /// An NMI ends in an IRET too, and never switches.
+    pub(super) fn on_nmi<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At) {
+        self.iret(s, c, at.ts);
+    }
+}

@@ -1,0 +1,87 @@
+//! Tasks that are born and take new programs, CPUs that come and go, and events that are lost.
+
+use super::{
+    At, Cpu, Model, Store,
+    state::{Task, Tri, Way},
+};
+use crate::wire::{Exec, Fork, Hotplug, membarrier_state};
+
+impl Model {
+    pub(super) fn on_fork<S: Store>(&self, s: &mut S, w: &Fork) {
+        if w.state & membarrier_state::SYNC_CORE == 0 {
+            return;
+        }
+        if let Some(mm) = s.mm(w.child_mm) {
+            mm.state = w.state;
+            if mm.tgid == 0 {
+                mm.tgid = w.child_tgid;
+            }
+        }
+        if let Some(task) = s.task(w.child_tid) {
+            *task = Task { epoch: self.epoch, fresh: true, ..Task::default() };
+        }
+    }
+
+    /// The new mm is in place since `exec_mmap`; its CR3 write has told so already, unless
+    /// `tlb_flush` is not there.
+    pub(super) fn on_exec<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &Exec) {
+        if c.known && c.tid == w.tid {
+            Self::logical_changed(s, c, at, w.mm, 0, false);
+            c.active = w.mm;
+            c.real = w.mm;
+            c.lazy = Tri::No;
+            c.state = 0;
+        }
+        // Its first return is by IRET: start_thread changes the frame.
+        c.way = Way::Unknown;
+    }
+
+    /// What was known of the CPU is void until events say it anew.
+    fn forget(c: &mut Cpu, ts: u64) {
+        *c = Cpu {
+            seen: c.seen,
+            offline: c.offline,
+            sync: c.sync,
+            maybe_sync: ts,
+            r2_checked: c.r2_checked,
+            r3_checked: c.r3_checked,
+            last_ts: c.last_ts,
+            inconclusive: c.inconclusive,
+            debt: c.debt.map(|debt| super::Debt { maybe_paid: true, ..debt }),
+            ..Cpu::default()
+        };
+    }
+
+    pub(super) fn on_hotplug<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &Hotplug) {
+        let offline = w.target == 0;
+        if w.cpu == at.cpu {
+            Self::forget(c, at.ts);
+            c.offline = offline;
+        } else if let Some(other) = s.cpu(w.cpu) {
+            Self::forget(other, at.ts);
+            other.offline = offline;
+        }
+    }
+
+    /// Records of this CPU were lost: anything may have happened on it until now.
+    pub(super) fn on_gap(&mut self, c: &mut Cpu, at: At) {
+        Self::forget(c, at.ts);
+        self.epoch += 1;
+    }
+
+    /// System calls are traced from now on, or no longer: how far tasks are on their way is not
+    /// known until they are seen.
+    pub(super) fn on_syscall_probes<S: Store>(&mut self, s: &mut S, c: &mut Cpu, on: bool) {
+        self.syscalls = on;
+        self.epoch += 1;
+        c.way = Way::Unknown;
+        let cpus = s.cpus();
+        let mut cpu = 0;
+        while cpu < cpus {
+            if let Some(other) = s.cpu(cpu) {
+                other.way = Way::Unknown;
+            }
+            cpu += 1;
+        }
+    }
+}

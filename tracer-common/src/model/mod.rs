@@ -1,0 +1,204 @@
+//! The model core: one state machine that judges every stream of events, live or recorded.
+//!
+//! [`Model::step`] takes one event of one CPU at a time, in the order of time, and keeps what it
+//! remembers in a [`Store`] that the caller owns. It never allocates, never loops without a bound
+//! and asks no clock.
+//!
+//! It works in two layers. The first reconstructs facts from events: who runs where on which mm
+//! (`switch`), what the MMU holds (`mmu`), when a core serialized (`irq`, `calls`), when user code
+//! ran (`user`). The second judges these facts (`rules`).
+//!
+//! The heart is one question, asked whenever an event proves that a CPU *has just run user code* of
+//! an mm: had that CPU serialized since the logical mm changed (R1), and since every SYNC_CORE call
+//! began that had returned by then (R2)? Asking at the proof rather than at the return means that
+//! a verdict never rests on a return that did not happen.
+
+mod calls;
+mod event;
+mod evidence;
+mod irq;
+mod life;
+mod mmu;
+mod rules;
+mod state;
+mod store;
+mod switch;
+mod user;
+mod verdict;
+
+pub use event::{DecodeError, Event, Func, decode, header};
+pub use evidence::{Evidence, SyncCause, SyncPoint};
+pub use state::{
+    Call, CallCounts, CallOrigin, Completed, Cpu, Debt, InSwitch, MAX_CPUS, Mm, MmId, SKIPS, Skip,
+    Task, Tri, Way,
+};
+pub use store::Store;
+pub use verdict::{Divergence, Doubt, Finding, Rule, RuleTally, Severity, Tally};
+
+/// What the kernel and the probes are like: facts that hold for a whole run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a kernel")]
+pub struct Config {
+    /// Two CPUs' times closer than this, in nanoseconds, are not ordered.
+    pub skew: u64,
+    /// Page table isolation: every return to user mode writes CR3.
+    pub pti: bool,
+    /// FRED delivers events: interrupts end in ERETU/ERETS, which are not known to serialize.
+    pub fred: bool,
+    /// Broadcast TLB flushes: an mm may move to a global ASID, by a CR3 write of its own.
+    pub invlpgb: bool,
+    /// `tlb_flush` is attached, so a missing one means that CR3 was not written.
+    pub sees_cr3: bool,
+    /// `csd_function_entry` is attached, so no SYNC_CORE call goes unnoticed.
+    pub sees_csd: bool,
+    /// How it is known that `finish_task_switch` serializes; `None` if it is known that it does not.
+    pub finish_task_switch: Option<Evidence>,
+    /// The same for `ipi_sync_core`.
+    pub ipi_sync_core: Option<Evidence>,
+}
+
+impl Default for Config {
+    /// A kernel as its source promises, on a CPU without PTI, seen by tracepoints.
+    fn default() -> Self {
+        Self {
+            skew: 100,
+            pti: false,
+            fred: false,
+            invlpgb: false,
+            sees_cr3: true,
+            sees_csd: true,
+            finish_task_switch: Some(Evidence::Assumed),
+            ipi_sync_core: Some(Evidence::Assumed),
+        }
+    }
+}
+
+/// Where and when.
+#[derive(Clone, Copy)]
+struct At {
+    cpu: u32,
+    ts: u64,
+}
+
+/// The state machine. What it remembers between steps, but for a few words, is in the [`Store`].
+#[derive(Clone, Copy, Debug)]
+pub struct Model {
+    config: Config,
+    /// Raised when events of any CPU were lost: what is known of tasks off CPU is then void.
+    epoch: u32,
+    /// System calls are traced.
+    syscalls: bool,
+}
+
+impl Model {
+    /// A model that has seen nothing.
+    #[must_use]
+    pub const fn new(config: Config) -> Self {
+        Self { config, epoch: 1, syscalls: false }
+    }
+
+    /// What it was told about the kernel and the probes.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Takes one event of CPU `cpu` at `ts` nanoseconds. Events must come in the order of time.
+    ///
+    /// A CPU that the store does not have is ignored.
+    pub fn step<S: Store>(&mut self, s: &mut S, cpu: u32, ts: u64, event: &Event) {
+        let Some(slot) = s.cpu(cpu) else { return };
+        let mut c = *slot;
+        let at = At { cpu, ts };
+        if !c.seen {
+            c.seen = true;
+            c.maybe_sync = ts;
+        }
+        self.settle(s, &mut c, at, event);
+        self.dispatch(s, &mut c, at, event);
+        c.last_ts = ts;
+        if let Some(slot) = s.cpu(cpu) {
+            *slot = c;
+        }
+    }
+
+    /// Draws what this event proves about the ones before it.
+    fn settle<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, event: &Event) {
+        match event {
+            // These say nothing about what the CPU was doing.
+            Event::Nmi(_)
+            | Event::FuncName(_)
+            | Event::SyscallProbes(_)
+            | Event::Hotplug(_)
+            | Event::Gap { .. }
+            | Event::TlbState(_)
+            | Event::RqState(_)
+            | Event::Serialized(_) => return,
+            // Not over yet: this is the switch's own CR3 write.
+            Event::TlbFlush(flush) if Self::is_switch_cr3(c, flush) => {}
+            _ => self.switch_done(s, c, at, None),
+        }
+        c.in_user = 0;
+        self.settle_iret(s, c, at, event);
+    }
+
+    fn dispatch<S: Store>(&mut self, s: &mut S, c: &mut Cpu, at: At, event: &Event) {
+        match event {
+            Event::Switch { flags, switch } => self.on_switch(s, c, at, *flags, switch),
+            Event::TlbFlush(flush) => self.on_tlb_flush(s, c, at, flush),
+            Event::IrqEntry(irq) => self.on_irq_entry(s, c, at, irq),
+            Event::IrqExit(irq) => self.on_irq_exit(s, c, at, irq),
+            Event::CsdQueue { func, target, tid } => {
+                Self::on_csd_queue(s, c, *func, *target, *tid);
+            }
+            Event::CsdEntry { func } => self.on_csd_run(s, c, at, *func),
+            Event::CsdLocal { func, local } => self.on_csd_local(s, c, at, *func, local),
+            Event::SysEnter(call) => self.on_sys_enter(s, c, at, call),
+            Event::SysExit(call) => Self::on_sys_exit(c, at, call),
+            Event::MembarrierEnter(call) => self.on_membarrier_enter(s, c, at, call),
+            Event::MembarrierExit(call) => self.on_membarrier_exit(s, c, at, call),
+            Event::PageFault { from_user, fault } => {
+                self.on_page_fault(s, c, at, *from_user, fault);
+            }
+            Event::Fork(fork) => self.on_fork(s, fork),
+            Event::Exec(exec) => Self::on_exec(s, c, at, exec),
+            Event::Free(task) => s.task_gone(task.tid),
+            Event::MmGone(gone) => s.mm_gone(gone.mm),
+            Event::Redirect(_) => Self::on_redirect(c, at),
+            Event::Nmi(_) => self.on_nmi(s, c, at),
+            Event::Hotplug(step) => Self::on_hotplug(s, c, at, step),
+            Event::TlbState(state) => Self::on_tlb_state(s, c, at, state),
+            Event::FlushEnd { freed_tables, flush } => {
+                self.on_flush_end(s, c, at, *freed_tables, flush);
+            }
+            Event::MmDrop(drop) => self.on_mm_drop(s, c, at, drop.mm),
+            Event::RqState(state) => Self::on_rq_state(s, c, at, state),
+            Event::UserReturn(ret) => self.on_user_return(s, c, at, ret),
+            Event::Serialized(sync) => {
+                let cause = SyncCause::from_u8(sync.cause);
+                Self::serialized(s, c, at.ts, cause, Evidence::Observed);
+            }
+            Event::KthreadUse(kthread) => {
+                Self::on_kthread_mm(s, c, at, kthread.mm, kthread.state);
+            }
+            Event::KthreadUnuse(_) => Self::on_kthread_mm(s, c, at, 0, 0),
+            Event::Gap { .. } => self.on_gap(c, at),
+            Event::SyscallProbes(on) => self.on_syscall_probes(s, c, *on),
+            Event::CsdExit { .. }
+            | Event::IpiCpu(_)
+            | Event::IpiMask(_)
+            | Event::Exit(_)
+            | Event::Rename(_)
+            | Event::FuncName(_)
+            | Event::FlushBegin { .. } => {}
+        }
+    }
+
+    /// A serialization that surely happened at or after `ts`.
+    fn serialized<S: Store>(s: &mut S, c: &mut Cpu, ts: u64, cause: SyncCause, evidence: Evidence) {
+        if ts >= c.sync.ts {
+            c.sync = SyncPoint { ts, cause, evidence };
+        }
+        rules::r1::paid(s, c, ts, evidence);
+    }
+}

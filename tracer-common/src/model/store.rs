@@ -1,0 +1,33 @@
+//! Where the model keeps what it remembers: outside.
+
+use super::{
+    state::{Cpu, Mm, MmId, Task},
+    verdict::{Finding, Tally},
+};
+
+/// The model's storage and its way to speak. User space implements it with maps of its own, a BPF
+/// program with BPF maps, the explorer with a value it can copy.
+///
+/// A store that is full answers `None`; the model then knows less and says so, never wrong.
+pub trait Store {
+    /// How many CPUs there can be; their numbers are below this.
+    fn cpus(&self) -> u32;
+    /// A CPU.
+    fn cpu(&mut self, cpu: u32) -> Option<&mut Cpu>;
+    /// An mm, made if it is new.
+    fn mm(&mut self, id: MmId) -> Option<&mut Mm>;
+    /// An mm, if it is there.
+    fn known_mm(&mut self, id: MmId) -> Option<&mut Mm>;
+    /// An mm is gone: it has no user any more.
+    fn mm_gone(&mut self, id: MmId);
+    /// A task, made if it is new.
+    fn task(&mut self, tid: u32) -> Option<&mut Task>;
+    /// A task, if it is there.
+    fn known_task(&mut self, tid: u32) -> Option<&mut Task>;
+    /// A task is gone.
+    fn task_gone(&mut self, tid: u32);
+    /// The counters.
+    fn tally(&mut self) -> &mut Tally;
+    /// A rule was broken.
+    fn found(&mut self, finding: &Finding);
+}

@@ -1,0 +1,241 @@
+//! Context switches: the logical mm, and what becomes of the real one.
+
+use super::{
+    At, Cpu, Evidence, Model, Store, SyncCause,
+    rules::{r1, r7},
+    state::{InSwitch, Task, Tri, Way},
+    verdict::Divergence,
+};
+use crate::wire::{self, Frame, INIT_MM, Switch, membarrier_state, switch_flags, tlb_reason};
+
+impl Model {
+    /// `sched_switch`, as `kernel/sched/core.c:context_switch` will act on it.
+    pub(super) fn on_switch<S: Store>(
+        &self,
+        s: &mut S,
+        c: &mut Cpu,
+        at: At,
+        flags: u16,
+        w: &Switch,
+    ) {
+        s.tally().switches += 1;
+        let prev_kthread = flags & switch_flags::PREV_KTHREAD != 0;
+        if c.known {
+            Self::check_prev(s, c, at, flags, w);
+        }
+        if w.prev_mm != 0 {
+            // Whoever runs on an mm of its own has it loaded.
+            c.real = w.prev_mm;
+            c.lazy = Tri::No;
+        }
+        if !prev_kthread && w.prev_state & membarrier_state::SYNC_CORE != 0 {
+            self.remember_prev(s, c, w);
+        }
+        let (real_before, lazy_before) = (c.real, c.lazy);
+        c.known = true;
+        c.tid = w.next_tid;
+        c.kthread = flags & switch_flags::NEXT_KTHREAD != 0;
+        c.switched_at = at.ts;
+        c.state = w.next_state;
+        c.logical = w.next_mm;
+        if w.next_mm != w.prev_mm {
+            s.tally().logical_changes += 1;
+            c.debt = None;
+        }
+        if w.next_mm == 0 {
+            // enter_lazy_tlb(prev->active_mm)
+            if w.prev_mm != 0 {
+                s.tally().enter_lazy += 1;
+            }
+            c.active = w.prev_active;
+            c.lazy = match c.real {
+                0 => Tri::Unknown,
+                INIT_MM => Tri::No,
+                _ => Tri::Yes,
+            };
+            c.way = Way::Unknown;
+            return;
+        }
+        c.in_switch = Some(InSwitch {
+            ts: at.ts,
+            prev_tid: w.prev_tid,
+            real_before,
+            lazy_before,
+            prev_mm_same: w.prev_mm == 0 && w.prev_active == w.next_mm,
+        });
+        c.active = w.next_mm;
+        c.real = w.next_mm;
+        c.lazy = Tri::No;
+        c.way = Way::Unknown;
+        if c.registered() {
+            if let Some(mm) = s.mm(w.next_mm) {
+                mm.state = w.next_state;
+                mm.tgid = w.next_tgid;
+            }
+            if w.next_mm != w.prev_mm {
+                r1::owe(c, w.next_mm, at.ts, false);
+            }
+            c.way = self.way_of_next(s, at, w);
+        }
+    }
+
+    /// Holds what is said of the previous task against what was thought of it.
+    fn check_prev<S: Store>(s: &mut S, c: &mut Cpu, at: At, flags: u16, w: &Switch) {
+        let prev_kthread = flags & switch_flags::PREV_KTHREAD != 0;
+        let exiting = flags & switch_flags::PREV_EXITING != 0;
+        r7::equal(s, c, at, Divergence::Task, u64::from(c.tid), u64::from(w.prev_tid));
+        if c.tid != w.prev_tid {
+            return;
+        }
+        if w.prev_mm != c.logical && (prev_kthread || (w.prev_mm == 0 && exiting)) {
+            // kthread_use_mm, kthread_unuse_mm or exit_mm, at some moment since the switch in.
+            let sync_since = c.sync.ts > c.switched_at;
+            Self::logical_changed(s, c, at, w.prev_mm, w.prev_state, sync_since);
+        }
+        r7::equal(s, c, at, Divergence::Logical, c.logical, w.prev_mm);
+        let active = if w.prev_mm == 0 { c.active } else { w.prev_mm };
+        if active != 0 {
+            r7::equal(s, c, at, Divergence::Active, active, w.prev_active);
+        }
+        if w.prev_mm != 0 && c.real != 0 {
+            r7::equal(s, c, at, Divergence::Real, c.real, w.prev_mm);
+        }
+    }
+
+    /// The logical mm changed without a switch: `kthread_use_mm`, `kthread_unuse_mm`, `exit_mm`,
+    /// `exec_mmap`.
+    pub(super) fn logical_changed<S: Store>(
+        s: &mut S,
+        c: &mut Cpu,
+        at: At,
+        mm: u64,
+        state: u8,
+        maybe_paid: bool,
+    ) {
+        if c.logical == mm {
+            return;
+        }
+        s.tally().logical_changes += 1;
+        c.logical = mm;
+        c.state = state;
+        c.debt = None;
+        if mm == 0 {
+            // enter_lazy_tlb
+            s.tally().enter_lazy += 1;
+            c.lazy = match c.real {
+                0 => Tri::Unknown,
+                INIT_MM => Tri::No,
+                _ => Tri::Yes,
+            };
+            return;
+        }
+        c.active = mm;
+        if state & membarrier_state::SYNC_CORE != 0 {
+            r1::owe(c, mm, at.ts, maybe_paid);
+        }
+    }
+
+    /// How the previous task will leave the kernel when it runs again.
+    fn remember_prev<S: Store>(&self, s: &mut S, c: &Cpu, w: &Switch) {
+        let left = match c.way {
+            _ if !c.known || c.tid != w.prev_tid => Tri::Unknown,
+            Way::Leaving(..) => Tri::Yes,
+            Way::InSyscall => Tri::No,
+            Way::Unknown => Tri::Unknown,
+        };
+        let epoch = self.epoch;
+        if let Some(task) = s.task(w.prev_tid) {
+            *task = Task { epoch, fresh: false, ran: true, left, call: task.call };
+        }
+    }
+
+    fn way_of_next<S: Store>(&self, s: &mut S, at: At, w: &Switch) -> Way {
+        let Some(task) = s.task(w.next_tid) else { return Way::Unknown };
+        let known = task.epoch == self.epoch && (task.ran || task.fresh);
+        let (fresh, left) = (task.fresh, task.left);
+        *task = Task { epoch: self.epoch, fresh: false, ran: true, left: Tri::Unknown, ..*task };
+        match Frame::from_u8(w.next_frame) {
+            Frame::Interrupt => Way::Leaving(Frame::Interrupt, at.ts),
+            _ if !known => Way::Unknown,
+            _ if fresh => Way::Leaving(Frame::SyscallIret, at.ts),
+            frame => match left {
+                Tri::Yes => Way::Leaving(frame, at.ts),
+                Tri::No if self.syscalls => Way::InSyscall,
+                _ => Way::Unknown,
+            },
+        }
+    }
+
+    /// Whether this is the CR3 write of the switch that is in progress: `current` is still the
+    /// previous task then.
+    pub(super) fn is_switch_cr3(c: &Cpu, flush: &wire::TlbFlush) -> bool {
+        flush.reason == tlb_reason::TASK_SWITCH
+            && c.in_switch.is_some_and(|switch| switch.prev_tid == flush.tid)
+    }
+
+    /// The switch in progress is over; `cr3` is when it wrote CR3, if it did.
+    pub(super) fn switch_done<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, cr3: Option<u64>) {
+        let Some(switch) = c.in_switch.take() else { return };
+        let same = switch.real_before == c.logical;
+        let known = switch.real_before != 0;
+        let at_switch = At { ts: switch.ts, ..at };
+        if let Some(ts) = cr3 {
+            s.tally().cr3_writes += 1;
+            if known && same {
+                match switch.lazy_before {
+                    Tri::Yes => s.tally().unlazy_flushed += 1,
+                    Tri::No if !self.config.invlpgb => {
+                        r7::mismatch(s, c, at_switch, Divergence::Cr3Extra, 0, c.logical);
+                    }
+                    _ => {}
+                }
+            } else if known {
+                r7::passed(s);
+            }
+            Self::serialized(s, c, ts, SyncCause::Cr3, Evidence::Inferred);
+        } else if self.config.sees_cr3 && known {
+            if same {
+                r7::passed(s);
+                if switch.lazy_before == Tri::Yes {
+                    s.tally().unlazy_same_mm += 1;
+                }
+            } else {
+                r7::mismatch(
+                    s,
+                    c,
+                    at_switch,
+                    Divergence::Cr3Missing,
+                    c.logical,
+                    switch.real_before,
+                );
+            }
+        }
+        if switch.prev_mm_same && c.registered() {
+            // membarrier_mm_sync_core_before_usermode(rq->prev_mm)
+            if let Some(evidence) = self.config.finish_task_switch {
+                Self::serialized(s, c, switch.ts, SyncCause::FinishTaskSwitch, evidence);
+            }
+        }
+    }
+
+    /// `kthread_use_mm` or `kthread_unuse_mm` was seen.
+    pub(super) fn on_kthread_mm<S: Store>(s: &mut S, c: &mut Cpu, at: At, mm: u64, state: u8) {
+        if !c.known {
+            return;
+        }
+        let real_before = c.real;
+        if mm != 0 {
+            c.real = mm;
+            c.lazy = Tri::No;
+        }
+        if let Some(entry) = (state & membarrier_state::SYNC_CORE != 0).then(|| s.mm(mm)).flatten()
+        {
+            entry.state = state;
+        }
+        // A CR3 write on the way was seen on its own and has paid already.
+        let paid = c.logical == mm && real_before == mm;
+        if !paid {
+            Self::logical_changed(s, c, at, mm, state, false);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The border to user mode: what proves that user code ran.
+
+use super::{
+    At, Cpu, Evidence, Model, Store, SyncCause,
+    rules::{r1, r2, r3},
+    state::{MmId, Way},
+};
+use crate::wire::{Fault, Frame, Syscall, UserReturn};
+
+impl Model {
+    /// User code of `mm` ran on this CPU until just now.
+    pub(super) fn user_ran<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, mm: MmId, tid: u32) {
+        if mm == 0 {
+            return;
+        }
+        match c.way {
+            Way::Leaving(frame, since) => {
+                s.tally().returns_inferred += 1;
+                self.returned(s, c, at, frame, since, Evidence::Inferred);
+            }
+            // A return that nobody saw, by whichever way.
+            Way::InSyscall | Way::Unknown => c.maybe_sync = at.ts,
+        }
+        self.judge(s, c, at, mm, tid, Evidence::Inferred);
+    }
+
+    /// The CPU returned to user mode by this frame, at or after `since`.
+    fn returned<S: Store>(
+        &self,
+        s: &mut S,
+        c: &mut Cpu,
+        at: At,
+        frame: Frame,
+        since: u64,
+        evidence: Evidence,
+    ) {
+        let by_iret = frame.leaves_by_iret();
+        match by_iret {
+            Some(true) => s.tally().iret += 1,
+            Some(false) => s.tally().sysret += 1,
+            None => {}
+        }
+        if self.config.pti {
+            Self::serialized(s, c, since, SyncCause::Pti, Evidence::Inferred);
+        } else {
+            match by_iret {
+                Some(true) if !self.config.fred => {
+                    Self::serialized(s, c, since, SyncCause::Iret, evidence);
+                }
+                Some(false) => {}
+                _ => c.maybe_sync = at.ts,
+            }
+        }
+    }
+
+    fn judge<S: Store>(
+        &self,
+        s: &mut S,
+        c: &mut Cpu,
+        at: At,
+        mm: MmId,
+        tid: u32,
+        evidence: Evidence,
+    ) {
+        r1::judge(s, c, at, mm, tid, evidence);
+        r2::judge(s, c, at, mm, tid, evidence, self.config.skew);
+        r3::judge(s, c, at, mm, tid, evidence, self.config.skew);
+    }
+
+    pub(super) fn on_sys_enter<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, w: &Syscall) {
+        self.entered(s, c, at, w.mm, w.tid, w.state);
+    }
+
+    /// A task entered the kernel by a system call.
+    pub(super) fn entered<S: Store>(
+        &self,
+        s: &mut S,
+        c: &mut Cpu,
+        at: At,
+        mm: MmId,
+        tid: u32,
+        state: u8,
+    ) {
+        self.user_ran(s, c, at, mm, tid);
+        if c.known && c.tid == tid {
+            c.state = state;
+        }
+        c.way = Way::InSyscall;
+    }
+
+    pub(super) fn on_sys_exit(c: &mut Cpu, at: At, w: &Syscall) {
+        Self::leaving(c, at, w.frame);
+    }
+
+    /// A task is about to leave the kernel by this frame.
+    pub(super) fn leaving(c: &mut Cpu, at: At, frame: u8) {
+        c.way = Way::Leaving(Frame::from_u8(frame), at.ts);
+    }
+
+    pub(super) fn on_page_fault<S: Store>(
+        &self,
+        s: &mut S,
+        c: &mut Cpu,
+        at: At,
+        from_user: bool,
+        w: &Fault,
+    ) {
+        if from_user {
+            self.user_ran(s, c, at, c.logical, w.tid);
+            c.way = Way::Leaving(Frame::Interrupt, at.ts);
+        } else {
+            // It may sleep before its IRET; that there will be one is sure only if it does not, and
+            // a kernel fault is too short-lived a thing to follow.
+            c.maybe_sync = at.ts;
+        }
+    }
+
+    /// A signal's handler or an abort handler comes next: the frame is not fit for SYSRET.
+    pub(super) fn on_redirect(c: &mut Cpu, at: At) {
+        c.way = Way::Leaving(Frame::SyscallIret, at.ts);
+    }
+
+    /// A probe sits on the way out.
+    pub(super) fn on_user_return<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, w: &UserReturn) {
+        let frame = Frame::from_u8(w.frame);
+        if c.known && c.tid == w.tid {
+            c.state = w.state;
+        }
+        s.tally().returns_observed += 1;
+        self.returned(s, c, at, frame, at.ts, Evidence::Observed);
+        self.judge(s, c, at, w.mm, w.tid, Evidence::Observed);
+        c.way = Way::Leaving(frame, at.ts);
+        c.in_user = at.ts;
+    }
+}

@@ -1,0 +1,35 @@
+//! IPIs as they are sent.
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use tracer_common::wire::{IpiCpu, IpiMask, Kind};
+
+use crate::{emit::emit, task::Task};
+
+/// `TP_PROTO(const unsigned int cpu, unsigned long callsite, void *callback)`
+#[btf_tracepoint(function = "ipi_send_cpu")]
+pub(crate) fn ipi_send_cpu(ctx: BtfTracePointContext) -> i32 {
+    let ipi = IpiCpu {
+        callsite: ctx.arg(1),
+        callback: ctx.arg(2),
+        target: ctx.arg(0),
+        tid: Task::current().tid(),
+    };
+    emit(&ctx, Kind::IpiCpu, 0, ipi);
+    0
+}
+
+/// `TP_PROTO(const struct cpumask *cpumask, unsigned long callsite, void *callback)`
+#[btf_tracepoint(function = "ipi_send_cpumask")]
+pub(crate) fn ipi_send_cpumask(ctx: BtfTracePointContext) -> i32 {
+    let cpumask: *const u64 = ctx.arg(0);
+    let ipi = IpiMask {
+        callsite: ctx.arg(1),
+        callback: ctx.arg(2),
+        // SAFETY: a typed tracepoint argument; `bits` is the only member of a cpumask.
+        mask: unsafe { cpumask.read() },
+        tid: Task::current().tid(),
+        zero: 0,
+    };
+    emit(&ctx, Kind::IpiMask, 0, ipi);
+    0
+}

@@ -1,0 +1,82 @@
+//! The findings, each with the chain of events that led there.
+
+use crate::report::{Evidence, Finding, Report, Severity};
+
+use super::{
+    number::{count, moment, relative_us},
+    page::{Ink, Line, Page},
+    seen::{mm, thread},
+    table::{Cell, Kind, Table},
+};
+
+pub(super) fn section(report: &Report, page: &mut Page) {
+    if report.findings_total == 0 && report.findings.is_empty() {
+        return;
+    }
+    let aside = if report.findings_omitted > 0 {
+        format!(
+            "the first {} of {}; times in us before the finding",
+            count(report.findings.len() as u64),
+            count(report.findings_total)
+        )
+    } else {
+        "times in us before the finding".to_owned()
+    };
+    page.heading("Findings", &aside);
+    for (i, finding) in report.findings.iter().enumerate() {
+        if i > 0 {
+            page.blank();
+        }
+        one(i + 1, finding, report, page);
+    }
+}
+
+fn one(nth: usize, finding: &Finding, report: &Report, page: &mut Page) {
+    let ink = match finding.severity {
+        Severity::Violation => Ink::Bad,
+        Severity::Hazard | Severity::SelfCheck => Ink::Doubt,
+    };
+    let name = report.rules.iter().find(|r| r.id == finding.rule).map_or("", |r| r.name.as_str());
+    let title = format!("{} {name} {}", finding.rule, finding.severity.name());
+    let lead = Line::new()
+        .text(&format!("  {nth}. "))
+        .ink(ink, &title.split_whitespace().collect::<Vec<_>>().join(" "))
+        .text("  ");
+    let place = format!(
+        "CPU {}, {}, mm {}, {}",
+        finding.cpu,
+        thread(finding.comm.as_deref(), finding.tid),
+        mm(finding.mm),
+        finding.evidence.name(),
+    );
+    page.hanging(lead, Ink::Plain, &place);
+    page.hanging(Line::new().text("     "), Ink::Plain, &finding.summary);
+
+    let mut table = Table::new(&[
+        ("us", Kind::Right),
+        ("cpu", Kind::Right),
+        ("evidence", Kind::Text),
+        ("what", Kind::Wrapped),
+    ]);
+    for link in &finding.chain {
+        table.row(vec![
+            Cell::text(&relative_us(link.ts_ns, finding.ts_ns)),
+            Cell::text(&link.cpu.to_string()),
+            Cell::text(link.evidence.name()).ink(evidence_ink(link.evidence)),
+            Cell::text(&link.what),
+        ]);
+    }
+    if !finding.chain.is_empty() {
+        table.show(page);
+    }
+    let at = format!("at {} s of {}", moment(finding.ts_ns), report.window.clock);
+    page.line(Line::new().text("     ").ink(Ink::Dim, &at));
+}
+
+fn evidence_ink(evidence: Evidence) -> Ink {
+    match evidence {
+        Evidence::Observed => Ink::Plain,
+        Evidence::Inferred => Ink::Dim,
+        Evidence::Assumed => Ink::Doubt,
+    }
+}
