@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod engine;
+pub mod commands;
 pub mod exit;
 pub mod instance;
 pub mod kernel;
