@@ -1,6 +1,7 @@
 //! Everything a developer of unlazy types.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod build;
 mod check;
 mod shell;
@@ -10,6 +11,7 @@ mod workspace;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::workspace::Workspace;
@@ -28,22 +30,32 @@ enum Task {
     Build(build::Args),
     Check(check::Args),
     Test(test::Args),
+    Bench(bench::Args),
+    #[command(hide = true)]
+    BenchMeasure(bench::measure::Args),
+    #[command(hide = true)]
+    BenchLoop(bench::loops::Args),
+}
+
+impl Task {
+    fn run(self) -> Result<ExitCode> {
+        match self {
+            Self::Toolchain(args) => toolchain::run(&Workspace::find()?, &args),
+            Self::Build(args) => build::run(&Workspace::find()?, &args),
+            Self::Check(args) => check::run(&Workspace::find()?, &args),
+            Self::Test(args) => test::run(&Workspace::find()?, &args),
+            Self::Bench(args) => bench::run(&Workspace::find()?, &args),
+            // These two run as root, who may have no cargo to ask for the workspace.
+            Self::BenchMeasure(args) => bench::measure::run(&args),
+            Self::BenchLoop(args) => bench::loops::run(&args),
+        }
+    }
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let done = Workspace::find().and_then(|workspace| match cli.command {
-        Task::Toolchain(args) => toolchain::run(&workspace, &args),
-        Task::Build(args) => build::run(&workspace, &args),
-        Task::Check(args) => check::run(&workspace, &args),
-        Task::Test(args) => test::run(&workspace, &args),
-    });
-    match done {
-        Ok(code) => code,
-        Err(error) => {
-            shell::say(format_args!("{error:#}"));
-            // 1 is "findings" for `unlazy check`; a failure of ours must not read as one.
-            ExitCode::from(2)
-        }
-    }
+    Cli::parse().command.run().unwrap_or_else(|error| {
+        shell::say(format_args!("{error:#}"));
+        // 1 is "findings" for `unlazy check`; a failure of ours must not read as one.
+        ExitCode::from(2)
+    })
 }

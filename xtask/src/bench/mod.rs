@@ -1,0 +1,79 @@
+//! `cargo xtask bench`: what watching costs the watched.
+//!
+//! Two programs take part: this one, as the developer built it, prepares and prints; an optimized
+//! build of the same xtask measures, as root, and hands its results over as JSON.
+
+mod fifo;
+pub(crate) mod loops;
+pub(crate) mod measure;
+mod observer;
+mod programs;
+mod results;
+mod session;
+mod stats;
+mod table;
+mod tracepoints;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+
+use self::results::Results;
+use crate::toolchain::Choice;
+use crate::workspace::Workspace;
+use crate::{build, shell};
+
+/// Measure unlazy's overhead beside that of bpftrace and perf on the same tracepoints.
+///
+/// Loops on one pinned CPU, with nothing attached, with unlazy, with bpftrace counting and with
+/// perf recording the same tracepoints, in interleaved rounds; then, apart from that, the time of
+/// each BPF program by the kernel's own statistics.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    choice: Choice,
+    /// Write the results as JSON too (`-`: to stdout instead of the tables)
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// How many rounds; the median of an odd number is one of them
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=999))]
+    rounds: u32,
+    /// A fifth of the time a loop, for a first look
+    #[arg(long)]
+    quick: bool,
+    /// Measure this unlazy instead of building one
+    #[arg(long, value_name = "PATH")]
+    unlazy: Option<PathBuf>,
+}
+
+/// Carries out `cargo xtask bench`.
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    let unlazy = match &args.unlazy {
+        Some(path) => {
+            path.canonicalize().with_context(|| format!("looking for {}", path.display()))?
+        }
+        None => build::release(workspace, args.choice)?,
+    };
+    shell::run(workspace.cargo().args(["build", "--release", "--package", "xtask"]))
+        .context("building an optimized xtask")?;
+    let measurer = workspace.target.join("release/xtask");
+    let mut command = shell::as_root(&measurer, "attaching tracers")?;
+    command.arg("bench-measure").arg("--unlazy").arg(&unlazy);
+    command.arg("--rounds").arg(args.rounds.to_string());
+    if args.quick {
+        command.arg("--quick");
+    }
+    let json = shell::capture_stdout(&mut command).context("measuring")?;
+    let results: Results = serde_json::from_str(&json).context("reading the results")?;
+    match &args.json {
+        Some(path) if path.as_os_str() == "-" => print!("{json}"),
+        Some(path) => {
+            print!("{}", table::render(&results));
+            fs::write(path, &json).with_context(|| format!("writing {}", path.display()))?;
+        }
+        None => print!("{}", table::render(&results)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
