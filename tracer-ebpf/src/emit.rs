@@ -79,9 +79,7 @@ pub(crate) fn emit<T: Copy>(ctx: &impl EbpfContext, kind: Kind, flags: u16, payl
     let (cpu, ts) = unsafe { (bpf_get_smp_processor_id(), bpf_ktime_get_ns()) };
     let record = Record { header: Header { ts, seq, kind: kind as u16, flags }, payload };
     let written = match RINGS.get(cpu) {
-        Some(ring) => {
-            ring.output_untyped::<Record<T>>(record, u64::from(BPF_RB_NO_WAKEUP)).is_ok()
-        }
+        Some(ring) => ring.output_untyped::<Record<T>>(record, u64::from(BPF_RB_NO_WAKEUP)).is_ok(),
         None => {
             debug!(ctx, "cpu {} has no buffer", cpu);
             false

@@ -30,12 +30,8 @@ pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_exec")]
 pub(crate) fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     let task = Task(ctx.arg(0));
-    let exec = Exec {
-        mm: task.mm().ctx_id(),
-        tid: task.tid(),
-        old_tid: ctx.arg(1),
-        comm: task.comm(),
-    };
+    let exec =
+        Exec { mm: task.mm().ctx_id(), tid: task.tid(), old_tid: ctx.arg(1), comm: task.comm() };
     emit(&ctx, Kind::Exec, 0, exec);
     0
 }

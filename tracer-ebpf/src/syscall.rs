@@ -31,8 +31,7 @@ fn syscall(ctx: &BtfTracePointContext, regs: Regs, nr: i64, ret: Option<i64>) ->
     if is_membarrier {
         // A 32-bit call passes its arguments in bx, cx and dx.
         let compat = nr == NR_MEMBARRIER_COMPAT;
-        let (cmd, cmd_flags) =
-            if compat { (regs.bx(), regs.cx()) } else { (regs.di(), regs.si()) };
+        let (cmd, cmd_flags) = if compat { (regs.bx(), regs.cx()) } else { (regs.di(), regs.si()) };
         let kind = if ret.is_some() { Kind::MembarrierExit } else { Kind::MembarrierEnter };
         let call = Membarrier {
             mm: mm.ctx_id(),
