@@ -9,4 +9,7 @@ pub mod kernel;
 pub mod output;
 pub mod progress;
 pub mod report;
+pub mod probes;
+pub mod report;
+pub mod source;
 pub mod stress;

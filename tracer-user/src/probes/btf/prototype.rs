@@ -1,0 +1,95 @@
+//! What a tracepoint hands to a program.
+
+use super::{Btf, BtfError, layout::Kind};
+
+/// One argument of a tracepoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arg {
+    /// An integer, enumeration or truth value.
+    Number,
+    /// A pointer to the struct of this name.
+    Struct(String),
+    /// A pointer to a function.
+    Function,
+    /// Any other pointer.
+    Pointer,
+    /// Something else: a struct by value, a float.
+    Other,
+}
+
+impl std::fmt::Display for Arg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number => f.write_str("a number"),
+            Self::Struct(name) => write!(f, "struct {name} *"),
+            Self::Function => f.write_str("a pointer to a function"),
+            Self::Pointer => f.write_str("a pointer"),
+            Self::Other => f.write_str("a value that is neither number nor pointer"),
+        }
+    }
+}
+
+/// A tracepoint's arguments, in the order of its `TP_PROTO`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prototype(pub Vec<Arg>);
+
+impl Btf {
+    /// The tracepoint's prototype, from `btf_trace_NAME`: a typedef of a pointer to a function whose
+    /// first argument is the kernel's own (`include/trace/bpf_probe.h`). `None` if this kernel has
+    /// no such tracepoint.
+    ///
+    /// # Errors
+    /// [`BtfError::Ambiguous`] if several exist and differ; [`BtfError::Format`] if it is no
+    /// tracepoint.
+    pub fn tracepoint(&self, name: &str) -> Result<Option<Prototype>, BtfError> {
+        let typedef = format!("btf_trace_{name}");
+        let mut found: Option<Prototype> = None;
+        for id in self.named(&typedef, |kind| kind == Kind::Typedef) {
+            let prototype = self.prototype(id)?;
+            match &found {
+                Some(first) if *first != prototype => {
+                    return Err(BtfError::Ambiguous(typedef.clone()));
+                }
+                _ => found = Some(prototype),
+            }
+        }
+        Ok(found)
+    }
+
+    fn prototype(&self, typedef: u32) -> Result<Prototype, BtfError> {
+        let odd = || BtfError::format("a btf_trace_ typedef isn't a pointer to a function");
+        let (_, pointer) = self.types.resolve(typedef)?;
+        if pointer.kind != Kind::Ptr {
+            return Err(odd());
+        }
+        let (_, function) = self.types.resolve(pointer.word)?;
+        if function.kind != Kind::FuncProto || function.vlen == 0 {
+            return Err(odd());
+        }
+        (1..function.vlen)
+            .map(|index| {
+                let [_, ty] = self.types.entry(&function, index)?;
+                self.arg(ty)
+            })
+            .collect::<Result<_, _>>()
+            .map(Prototype)
+    }
+
+    fn arg(&self, ty: u32) -> Result<Arg, BtfError> {
+        let (_, ty) = self.types.resolve(ty)?;
+        Ok(match ty.kind {
+            Kind::Int | Kind::Enum | Kind::Enum64 => Arg::Number,
+            Kind::Ptr => {
+                let (_, to) = self.types.resolve(ty.word)?;
+                match to.kind {
+                    Kind::Struct if to.name != 0 => {
+                        Arg::Struct(self.types.name(to.name).to_owned())
+                    }
+                    Kind::FuncProto => Arg::Function,
+                    _ => Arg::Pointer,
+                }
+            }
+            _ => Arg::Other,
+        })
+    }
+}

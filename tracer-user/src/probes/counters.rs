@@ -1,0 +1,83 @@
+//! What the programs count about their own records.
+
+use aya::{
+    Ebpf,
+    maps::{MapError, PerCpuArray},
+};
+
+/// How many kinds are counted apart; tracer-ebpf's `emit.rs` has the same number.
+pub const LOST_KINDS: usize = 64;
+
+/// `Counters` of tracer-ebpf's `emit.rs`, as an array of words.
+type Words = [u64; 1 + LOST_KINDS];
+
+/// One CPU's counters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CpuCounters {
+    /// How many records were numbered so far, the lost ones included. The lower 32 bits are the
+    /// number that the next record will have.
+    pub next_seq: u64,
+    /// Records that found no room, by the number of their kind.
+    pub lost: [u64; LOST_KINDS],
+}
+
+impl CpuCounters {
+    /// All records of this CPU that found no room.
+    #[must_use]
+    pub fn lost_total(&self) -> u64 {
+        self.lost.iter().sum()
+    }
+}
+
+/// Runs of a program that the kernel skipped.
+///
+/// A program does not run while the same program is already running on that CPU
+/// (`kernel/trace/bpf_trace.c:__bpf_trace_run`): an interrupt that hits a program of ours, and in
+/// which the same tracepoint fires, goes unseen. The kernel counts that by program, not by CPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// The probe.
+    pub name: &'static str,
+    /// How often, since it was loaded.
+    pub count: u64,
+}
+
+pub(super) fn read(ebpf: &Ebpf) -> Result<Vec<CpuCounters>, MapError> {
+    let map =
+        ebpf.map("COUNTERS").ok_or_else(|| MapError::InvalidName { name: "COUNTERS".into() })?;
+    let counters = PerCpuArray::<_, Words>::try_from(map)?.get(&0, 0)?;
+    Ok(counters
+        .iter()
+        .map(|words| {
+            let mut lost = [0; LOST_KINDS];
+            lost.copy_from_slice(&words[1..]);
+            CpuCounters { next_seq: words[0], lost }
+        })
+        .collect())
+}
+
+/// `recursion_misses` of a program, from `/proc/self/fdinfo/FD`
+/// (`kernel/bpf/syscall.c:bpf_prog_show_fdinfo`).
+pub(super) fn recursion_misses(fdinfo: &str) -> Option<u64> {
+    fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_misses() {
+        let text = "pos:\t0\nrun_cnt:\t0\nrecursion_misses:\t17\nverified_insns:\t322\n";
+        assert_eq!(recursion_misses(text), Some(17));
+        assert_eq!(recursion_misses("pos:\t0\n"), None);
+    }
+
+    #[test]
+    fn adds_up() {
+        let mut counters = CpuCounters { next_seq: 9, lost: [0; LOST_KINDS] };
+        counters.lost[1] = 2;
+        counters.lost[63] = 3;
+        assert_eq!(counters.lost_total(), 5);
+    }
+}

@@ -1,0 +1,397 @@
+//! Loads the programs, attaches them, and takes them away again.
+
+use std::{
+    fs,
+    os::fd::{AsFd as _, AsRawFd as _},
+    path::PathBuf,
+};
+
+use aya::{
+    Btf as KernelBtf, Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
+    maps::MapError,
+    programs::{
+        Program, ProgramError, raw_trace_point::RawTracePointLink, tp_btf::BtfTracePointLink,
+    },
+};
+use aya_log::EbpfLogger;
+
+use super::{
+    btf::{Btf, BtfError, KERNEL_BTF},
+    counters::{self, CpuCounters, Missed},
+    log::ToStderr,
+    object,
+    plan::{Impossible, Loss, Plan, Planned},
+    privileges::Privileges,
+    refusal::{not_permitted, reason},
+    rings::{self, Ring, RingError},
+    table::{Need, Probe, ProbeKind, When},
+};
+
+/// What can be chosen about loading.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Take offsets and tracepoints from this file, not from the running kernel. Attaching always
+    /// needs the kernel's own BTF: this is for trying out what unlazy does on another kernel.
+    pub btf: Option<PathBuf>,
+    /// Bytes of buffer for each CPU.
+    pub buffer: Option<u64>,
+    /// Let the programs say on stderr what they find odd.
+    pub debug: bool,
+}
+
+/// Why nothing could be traced.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// This binary was built without the programs.
+    #[error(
+        "this unlazy was built without its eBPF programs; build it with `cargo xtask build` \
+         (target/release/unlazy)"
+    )]
+    NoObject,
+    /// The process may not.
+    #[error(
+        "tracing needs root, or CAP_BPF and CAP_PERFMON: run with sudo, or once \
+         `setcap cap_bpf,cap_perfmon+ep` on the binary"
+    )]
+    Privileges,
+    /// The process should be allowed to, and still the kernel said no.
+    #[error(
+        "the kernel refuses eBPF ({0}) in spite of the privileges; in a container, run on the host or \
+         with --privileged; `unlazy doctor` shows more"
+    )]
+    NotPermitted(String),
+    /// No BTF to go by.
+    #[error("{0}; unlazy needs a kernel with CONFIG_DEBUG_INFO_BTF=y")]
+    Btf(#[from] BtfError),
+    /// The plan has a hole that can't be filled.
+    #[error(transparent)]
+    Impossible(#[from] Impossible),
+    /// The buffers could not be created.
+    #[error(transparent)]
+    Rings(#[from] RingError),
+    /// The object could not be taken apart, or its maps not created.
+    #[error("can't load the eBPF object: {0}")]
+    Object(#[from] EbpfError),
+    /// The programs' counters could not be read.
+    #[error("can't read the programs' counters: {0}")]
+    Counters(#[from] MapError),
+}
+
+/// What became of a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// It is, or was while it had to be, attached.
+    Attached,
+    /// It was not tried, or not needed.
+    Skipped,
+    /// The kernel refused it.
+    Failed,
+}
+
+/// A probe and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeState {
+    /// The row of the table.
+    pub probe: &'static Probe,
+    /// What became of it.
+    pub state: State,
+    /// Why it isn't attached; empty if it is.
+    pub why: String,
+}
+
+/// A link that detaches when it is dropped.
+#[expect(dead_code, reason = "links are held for what happens when they are dropped")]
+enum Link {
+    TpBtf(BtfTracePointLink),
+    RawTp(RawTracePointLink),
+}
+
+struct Slot {
+    planned: Planned,
+    /// What the kernel said, if it refused.
+    refused: Option<String>,
+    loaded: bool,
+    link: Option<Link>,
+    ever_attached: bool,
+}
+
+/// The loaded programs. Dropping it detaches and unloads them all.
+pub struct Probes {
+    // Links go first: fields are dropped in order.
+    slots: Vec<Slot>,
+    rings: Vec<Ring>,
+    logger: Option<EbpfLogger<ToStderr>>,
+    ebpf: Ebpf,
+}
+
+impl Probes {
+    /// Loads every program that this kernel can have and creates the buffers. Nothing is attached
+    /// yet; programs that the kernel refuses are noted in [`states`](Self::states).
+    ///
+    /// # Errors
+    /// [`LoadError`] says why nothing can be traced.
+    pub fn load(options: &Options) -> Result<Self, LoadError> {
+        let object = object::embedded().ok_or(LoadError::NoObject)?;
+        let path = options.btf.clone().unwrap_or_else(|| KERNEL_BTF.into());
+        let plan = Plan::new(&Btf::from_file(&path)?);
+        plan.possible()?;
+        Self::load_planned(object, plan, options)
+    }
+
+    /// As [`load`](Self::load), with a plan that is already made.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_planned(object: &[u8], plan: Plan, options: &Options) -> Result<Self, LoadError> {
+        if !Privileges::current().suffice() {
+            return Err(LoadError::Privileges);
+        }
+        // Attaching goes by the kernel's own type ids, whatever the plan was made from.
+        let kernel = KernelBtf::from_sys_fs().map_err(|error| BtfError::Read {
+            path: KERNEL_BTF.to_owned(),
+            why: error.to_string(),
+        })?;
+        let mut ebpf = open(object, &plan, &kernel, options.debug)?;
+        let rings = rings::create(&mut ebpf, options.buffer)?;
+        let logger =
+            options.debug.then(|| EbpfLogger::init_with_logger(&mut ebpf, ToStderr).ok()).flatten();
+        let mut slots = Vec::with_capacity(plan.probes.len());
+        for planned in plan.probes {
+            let refusal = match planned.skip {
+                Some(_) => None,
+                None => load_one(&mut ebpf, planned.probe, &kernel).err(),
+            };
+            if let Some(error) = &refusal
+                && planned.probe.need == Need::Required
+                && not_permitted(error)
+            {
+                return Err(LoadError::NotPermitted(reason(error)));
+            }
+            slots.push(Slot {
+                loaded: planned.skip.is_none() && refusal.is_none(),
+                refused: refusal.as_ref().map(reason),
+                planned,
+                link: None,
+                ever_attached: false,
+            });
+        }
+        let probes = Self { slots, rings, logger, ebpf };
+        probes.still_possible()?;
+        Ok(probes)
+    }
+
+    /// Attaches what is attached for the whole run.
+    ///
+    /// # Errors
+    /// [`LoadError::Impossible`] if the kernel refuses a probe without which nothing can be judged.
+    pub fn attach(&mut self) -> Result<(), LoadError> {
+        self.attach_group(When::Always);
+        self.still_possible()
+    }
+
+    /// Attaches what is needed only while an mm that is registered for SYNC_CORE exists. Does
+    /// nothing if it is there already.
+    pub fn attach_registered(&mut self) {
+        self.attach_group(When::WhileRegistered);
+    }
+
+    /// Takes away what [`attach_registered`](Self::attach_registered) attached.
+    pub fn detach_registered(&mut self) {
+        for slot in &mut self.slots {
+            if slot.planned.probe.when == When::WhileRegistered {
+                slot.link = None;
+            }
+        }
+    }
+
+    /// Takes everything away; the buffers stay readable. A program that runs on another CPU at this
+    /// moment may still write its last record.
+    pub fn detach(&mut self) {
+        for slot in &mut self.slots {
+            slot.link = None;
+        }
+    }
+
+    /// Attaches one probe alone, takes it away again, and says what the kernel thinks of it.
+    ///
+    /// # Errors
+    /// The kernel's reason, or why it was never tried.
+    pub fn try_alone(&mut self, name: &str) -> Result<(), String> {
+        let Self { slots, ebpf, .. } = self;
+        let slot = slots
+            .iter_mut()
+            .find(|slot| slot.planned.probe.name == name)
+            .ok_or_else(|| format!("there is no probe {name}"))?;
+        let had = slot.link.is_some();
+        slot.attach(ebpf);
+        if !had {
+            slot.link = None;
+        }
+        let state = slot.state();
+        if state.state == State::Attached { Ok(()) } else { Err(state.why) }
+    }
+
+    /// Every probe of the table and what became of it.
+    #[must_use]
+    pub fn states(&self) -> Vec<ProbeState> {
+        self.slots.iter().map(Slot::state).collect()
+    }
+
+    /// What is missed because a probe of some importance is missing.
+    #[must_use]
+    pub fn losses(&self) -> Vec<Loss> {
+        self.states()
+            .into_iter()
+            .filter(|state| state.probe.need <= Need::Important)
+            .filter(|state| {
+                state.state == State::Failed
+                    || self.slot(state.probe).is_some_and(|slot| slot.planned.skip.is_some())
+            })
+            .map(|ProbeState { probe, why, .. }| Loss {
+                name: probe.name,
+                lost: probe.lost_without,
+                why,
+            })
+            .collect()
+    }
+
+    /// Hands out the buffers, one for each possible CPU; they can be had once.
+    #[must_use]
+    pub fn take_rings(&mut self) -> Vec<Ring> {
+        std::mem::take(&mut self.rings)
+    }
+
+    /// Every possible CPU's counters; the index is the CPU's number.
+    ///
+    /// # Errors
+    /// [`LoadError::Counters`] if the kernel won't give them.
+    pub fn counters(&self) -> Result<Vec<CpuCounters>, LoadError> {
+        Ok(counters::read(&self.ebpf)?)
+    }
+
+    /// Runs that the kernel skipped, for each program that has any. A system call and a small
+    /// file for each program: not for every sweep.
+    #[must_use]
+    pub fn missed(&self) -> Vec<Missed> {
+        self.slots
+            .iter()
+            .filter(|slot| slot.loaded)
+            .filter_map(|slot| {
+                let name = slot.planned.probe.name;
+                let fd = self.ebpf.program(name)?.fd().ok()?.as_fd().as_raw_fd();
+                let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+                let count = counters::recursion_misses(&text)?;
+                (count > 0).then_some(Missed { name, count })
+            })
+            .collect()
+    }
+
+    /// Prints what the programs said since the last time.
+    pub fn print_log(&mut self) {
+        if let Some(logger) = &mut self.logger {
+            logger.flush();
+        }
+    }
+
+    fn slot(&self, probe: &Probe) -> Option<&Slot> {
+        self.slots.iter().find(|slot| slot.planned.probe.name == probe.name)
+    }
+
+    fn attach_group(&mut self, when: When) {
+        let Self { slots, ebpf, .. } = self;
+        for slot in slots.iter_mut().filter(|slot| slot.planned.probe.when == when) {
+            slot.attach(ebpf);
+        }
+    }
+
+    /// Whether the kernel has left us what is indispensable.
+    fn still_possible(&self) -> Result<(), LoadError> {
+        for slot in &self.slots {
+            let Some(why) = &slot.refused else { continue };
+            if slot.planned.probe.need == Need::Required {
+                return Err(Impossible { name: slot.planned.probe.name, why: why.clone() }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Slot {
+    fn attach(&mut self, ebpf: &mut Ebpf) {
+        if !self.loaded || self.link.is_some() {
+            return;
+        }
+        match attach_one(ebpf, self.planned.probe) {
+            Ok(link) => {
+                self.link = Some(link);
+                self.ever_attached = true;
+                self.refused = None;
+            }
+            Err(error) => self.refused = Some(reason(&error)),
+        }
+    }
+
+    fn state(&self) -> ProbeState {
+        let (state, why) = match (&self.planned.skip, &self.refused) {
+            (Some(skip), _) => (State::Skipped, skip.to_string()),
+            (None, Some(refused)) => (State::Failed, refused.clone()),
+            (None, None) if self.ever_attached => (State::Attached, String::new()),
+            (None, None) => {
+                let why = match self.planned.probe.when {
+                    When::Always => "not attached yet",
+                    When::WhileRegistered => {
+                        "attached only while a SYNC_CORE-registered mm exists; there was none"
+                    }
+                };
+                (State::Skipped, why.to_owned())
+            }
+        };
+        ProbeState { probe: self.planned.probe, state, why }
+    }
+}
+
+/// Takes the object apart, creates its maps, and tells the programs the offsets.
+fn open(object: &[u8], plan: &Plan, kernel: &KernelBtf, debug: bool) -> Result<Ebpf, LoadError> {
+    let level = if debug { u8::MAX } else { 0 };
+    let mut loader = EbpfLoader::new();
+    loader
+        .btf(Some(kernel))
+        // Enough for the reason of a refusal; a full trace of the verifier's steps takes long.
+        .verifier_log_level(VerifierLogLevel::DEBUG | VerifierLogLevel::STATS)
+        .override_global("AYA_LOG_LEVEL", &level, false);
+    for (field, offset) in &plan.offsets {
+        loader.override_global(field.info().global, offset, true);
+    }
+    loader.load(object).map_err(|error| match &error {
+        EbpfError::MapError(MapError::CreateError { io_error, .. })
+            if io_error.raw_os_error() == Some(libc::EPERM) =>
+        {
+            LoadError::NotPermitted(format!("creating a map: {io_error}"))
+        }
+        _ => error.into(),
+    })
+}
+
+fn load_one(ebpf: &mut Ebpf, probe: &Probe, kernel: &KernelBtf) -> Result<(), ProgramError> {
+    match (probe.kind, ebpf.program_mut(probe.name)) {
+        (ProbeKind::TpBtf, Some(Program::BtfTracePoint(program))) => {
+            program.load(probe.name, kernel)
+        }
+        (ProbeKind::RawTp, Some(Program::RawTracePoint(program))) => program.load(),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
+}
+
+fn attach_one(ebpf: &mut Ebpf, probe: &Probe) -> Result<Link, ProgramError> {
+    match (probe.kind, ebpf.program_mut(probe.name)) {
+        (ProbeKind::TpBtf, Some(Program::BtfTracePoint(program))) => {
+            let id = program.attach()?;
+            Ok(Link::TpBtf(program.take_link(id)?))
+        }
+        (ProbeKind::RawTp, Some(Program::RawTracePoint(program))) => {
+            let id = program.attach(probe.name)?;
+            Ok(Link::RawTp(program.take_link(id)?))
+        }
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
+}

@@ -1,0 +1,126 @@
+use super::*;
+use crate::probes::btf::synth::Synth;
+
+/// Every field and tracepoint of the table, except what `leave` says to leave out, by name.
+/// `sched_switch` has as many arguments as asked.
+fn kernel(switch_args: usize, leave: &[&str]) -> Btf {
+    let mut b = Synth::new();
+    let (int, long, byte) = (b.int("int", 4), b.int("long", 8), b.int("char", 1));
+    let comm = b.array(byte, 16);
+    let info = b.structure("thread_info", &[("status", int, 16)]);
+    let context = b.structure("", &[("ctx_id", long, 0)]);
+    let context = b.typedef("mm_context_t", context);
+    let mut mm = vec![("context", context, 64), ("membarrier_state", int, 8)];
+    mm.retain(|member| !leave.contains(&member.0));
+    let mm = b.structure("mm_struct", &mm);
+    let mm_ptr = b.ptr(mm);
+    let mut task = vec![
+        ("thread_info", info, 0),
+        ("flags", int, 40),
+        ("mm", mm_ptr, 48),
+        ("active_mm", mm_ptr, 56),
+        ("pid", int, 64),
+        ("tgid", int, 68),
+        ("comm", comm, 72),
+    ];
+    task.retain(|member| !leave.contains(&member.0));
+    let task = b.structure("task_struct", &task);
+    let (task, regs, mask) =
+        (b.ptr(task), b.structure("pt_regs", &[]), b.structure("cpumask", &[]));
+    let (regs, mask) = (b.ptr(regs), b.ptr(mask));
+    let function = b.raw("", 13, 0, 0, &[]);
+    let function = b.ptr(function);
+    for probe in PROBES.iter().filter(|probe| !leave.contains(&probe.name)) {
+        let len = probe.args.last().map_or(0, |arg| arg.index + 1);
+        let mut args = vec![int; len];
+        for arg in probe.args {
+            args[arg.index] = match arg.shape {
+                Shape::Number => int,
+                Shape::Struct("task_struct") => task,
+                Shape::Struct("mm_struct") => mm_ptr,
+                Shape::Struct("pt_regs") => regs,
+                Shape::Struct(_) => mask,
+                Shape::Word if probe.kind == ProbeKind::RawTp => function,
+                Shape::Word => long,
+            };
+        }
+        if probe.name == "sched_switch" {
+            args.truncate(switch_args);
+        }
+        b.tracepoint(probe.name, &args);
+    }
+    Btf::parse(b.bytes()).unwrap()
+}
+
+fn skipped(plan: &Plan) -> Vec<(&'static str, String)> {
+    plan.probes
+        .iter()
+        .filter_map(|planned| Some((planned.probe.name, planned.skip.as_ref()?.to_string())))
+        .collect()
+}
+
+#[test]
+fn on_a_full_kernel_everything_is_planned() {
+    let plan = Plan::new(&kernel(4, &[]));
+    assert_eq!(skipped(&plan), []);
+    assert_eq!(plan.offsets.len(), Field::ALL.len());
+    assert_eq!(plan.offsets[&Field::MmCtxId], 64);
+    assert_eq!(plan.possible(), Ok(()));
+    assert_eq!(plan.losses().count(), 0);
+}
+
+#[test]
+fn an_old_sched_switch_is_refused_with_the_release_that_changed_it() {
+    let plan = Plan::new(&kernel(3, &[]));
+    let error = plan.possible().unwrap_err();
+    assert_eq!(error.name, "sched_switch");
+    assert_eq!(
+        error.why,
+        "sched_switch has 3 arguments on this kernel; argument 4 (prev_state) is needed, which came \
+         with 5.18"
+    );
+}
+
+#[test]
+fn a_missing_tracepoint_is_named_with_its_loss() {
+    let plan = Plan::new(&kernel(4, &["tlb_flush", "csd_queue_cpu"]));
+    assert_eq!(plan.possible(), Ok(()));
+    assert_eq!(
+        skipped(&plan),
+        [
+            ("tlb_flush", "this kernel has no tracepoint tlb:tlb_flush".to_owned()),
+            (
+                "csd_queue_cpu",
+                "this kernel has no tracepoint csd:csd_queue_cpu (there from 6.5 on)".to_owned()
+            ),
+        ]
+    );
+    let losses: Vec<_> = plan.losses().map(|loss| loss.name).collect();
+    assert_eq!(losses, ["tlb_flush"], "csd_queue_cpu is optional");
+}
+
+#[test]
+fn a_missing_field_takes_every_program_that_loads_it() {
+    let plan = Plan::new(&kernel(4, &["comm"]));
+    let names: Vec<_> = skipped(&plan).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["sched_process_fork", "sched_process_exec"]);
+    assert!(!plan.offsets.contains_key(&Field::TaskComm));
+
+    let plan = Plan::new(&kernel(4, &["membarrier_state"]));
+    let error = plan.possible().unwrap_err();
+    assert_eq!(error.why, "struct mm_struct has no member membarrier_state on this kernel");
+}
+
+#[test]
+fn a_changed_argument_is_refused_by_its_type() {
+    let mut b = Synth::new();
+    let other = b.structure("other", &[]);
+    let other = b.ptr(other);
+    b.tracepoint("exit_mmap", &[other]);
+    let plan = Plan::new(&Btf::parse(b.bytes()).unwrap());
+    let why = skipped(&plan).into_iter().find(|(name, _)| *name == "exit_mmap").unwrap().1;
+    assert_eq!(
+        why,
+        "argument 1 (mm) of exit_mmap is struct other * on this kernel; struct mm_struct * is expected"
+    );
+}

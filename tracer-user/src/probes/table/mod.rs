@@ -1,0 +1,135 @@
+//! The one table of probes. The loader, `doctor`, the report and the README all read it.
+
+mod entries;
+mod fields;
+mod markdown;
+
+pub use entries::PROBES;
+pub use fields::{Field, FieldInfo};
+pub use markdown::{markdown, replaces_section};
+
+/// How a probe is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProbeKind {
+    /// A BTF tracepoint: typed arguments, loads checked by the verifier. Linux 5.5.
+    TpBtf,
+    /// A raw tracepoint: every argument a plain number. For tracepoints whose arguments a BTF
+    /// tracepoint may not touch. Linux 4.17.
+    RawTp,
+    /// The entry of a function. Full mode.
+    Fentry,
+    /// The return of a function. Full mode.
+    Fexit,
+    /// An instruction. Full mode; its int3 serializes the CPU that is watched.
+    Kprobe,
+    /// A per-CPU variable that other probes read. Full mode.
+    PerCpuVar,
+}
+
+impl ProbeKind {
+    /// The word that reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TpBtf => "tp_btf",
+            Self::RawTp => "raw_tp",
+            Self::Fentry => "fentry",
+            Self::Fexit => "fexit",
+            Self::Kprobe => "kprobe",
+            Self::PerCpuVar => "percpu_var",
+        }
+    }
+}
+
+/// When a probe is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum When {
+    /// For the whole run.
+    Always,
+    /// Only while an mm that is registered for SYNC_CORE exists: these probes are on paths that
+    /// everybody pays for.
+    WhileRegistered,
+}
+
+/// How much depends on a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Need {
+    /// Without it nothing can be judged.
+    Required,
+    /// Without it something that users ask for is lost; the report names it.
+    Important,
+    /// Without it some detail or some certainty is lost.
+    Optional,
+}
+
+impl Need {
+    /// The word that reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::Important => "important",
+            Self::Optional => "optional",
+        }
+    }
+}
+
+/// What a program takes an argument for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A number.
+    Number,
+    /// A pointer to this struct.
+    Struct(&'static str),
+    /// A word whose meaning the program doesn't ask for: a number or any pointer.
+    Word,
+}
+
+/// An argument that a program uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsedArg {
+    /// Its place in the tracepoint's `TP_PROTO`, from 0.
+    pub index: usize,
+    /// Its name there.
+    pub name: &'static str,
+    /// What the program takes it for.
+    pub shape: Shape,
+    /// The first kernel that has it, if later than the tracepoint itself.
+    pub since: Option<&'static str>,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The tracepoint's or function's name, which is also the program's.
+    pub name: &'static str,
+    /// The tracefs directory that holds the tracepoint.
+    pub subsystem: &'static str,
+    /// How it is attached.
+    pub kind: ProbeKind,
+    /// When it is attached.
+    pub when: When,
+    /// How much depends on it.
+    pub need: Need,
+    /// What it gives.
+    pub gives: &'static str,
+    /// Which kernels have it: the first release; "any" is every kernel from
+    /// 5.18 on, before which `sched_switch` doesn't give enough.
+    pub since: &'static str,
+    /// The kernel's build option that it takes; empty if every kernel of that age has it.
+    pub config: &'static str,
+    /// What takes its place where it is missing; empty if nothing does.
+    pub instead: &'static str,
+    /// What is lost without it.
+    pub lost_without: &'static str,
+    /// The fields that its program loads.
+    pub fields: &'static [Field],
+    /// The arguments that its program uses.
+    pub args: &'static [UsedArg],
+}
+
+/// The row of this name.
+pub fn find(name: &str) -> Option<&'static Probe> {
+    PROBES.iter().find(|probe| probe.name == name)
+}
+
+#[cfg(test)]
+mod tests;
