@@ -319,8 +319,8 @@ unsafe fn default_signals(plan: &Plan) -> bool {
     }
 }
 
-/// The first place with a regular file that this user may execute. Like execvp(3), a file that may
-/// not be executed is an error only if no other place has one that may.
+/// The first place with a regular file that this user may execute. As for a shell, a file that may
+/// not be executed matters only if no other place has one that may.
 unsafe fn find(paths: &[CString]) -> Result<*const libc::c_char, i32> {
     let mut why = libc::ENOENT;
     for path in paths {
@@ -328,7 +328,9 @@ unsafe fn find(paths: &[CString]) -> Result<*const libc::c_char, i32> {
         unsafe {
             let mut stat: libc::stat64 = std::mem::zeroed();
             if libc::stat64(path.as_ptr(), &raw mut stat) != 0 {
-                if errno() == libc::EACCES {
+                // A directory of PATH that this user may not enter says nothing about the program;
+                // on the way to the only place it does.
+                if errno() == libc::EACCES && paths.len() == 1 {
                     why = libc::EACCES;
                 }
                 continue;

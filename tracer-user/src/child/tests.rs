@@ -252,6 +252,26 @@ fn the_program_is_looked_for_as_the_user() {
 }
 
 #[test]
+fn a_closed_directory_in_path_does_not_hide_that_there_is_no_such_program() {
+    if !root() {
+        return;
+    }
+    let dir = open_dir();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).expect("set");
+    let closed = dir.path().display().to_string();
+    let path = format!("{closed}:/usr/bin:/bin");
+    let vars = [&SUDO_NOBODY[..], &[("PATH", path.as_str())]].concat();
+    let try_it = |program: &str| {
+        let start = Start::capture();
+        prepare_in(&argv(&[program]), &Identity::Invoking, &start, environ(&vars)).map(drop)
+    };
+    assert!(matches!(try_it("no-such-program"), Err(ChildError::NotFound { .. })));
+    let inside = format!("{closed}/program");
+    assert!(matches!(try_it(&inside), Err(ChildError::NotExecutable { .. })));
+    try_it("true").expect("in a directory behind it");
+}
+
+#[test]
 fn what_the_tracer_changed_about_itself_is_restored() {
     // A thread of its own, so that affinity and niceness end with it.
     let check = || {
