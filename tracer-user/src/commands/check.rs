@@ -13,7 +13,7 @@ use crate::{
     child::{self, Identity, Prepared, Running, Start},
     exit::Exit,
     instance::Instance,
-    output::{Places, Target, TextTo, deliver},
+    output::{Places, Target, deliver},
     probes::Options,
     progress::{Progress, Status},
     report::{Command, Report},
@@ -79,7 +79,7 @@ pub struct Args {
 
     /// Run CMD as this user (a name or a number) [default: who called sudo, else as we are]
     #[arg(long, value_name = "USER", requires = "command", conflicts_with = "as_root")]
-    user: Option<OsString>,
+    user: Option<String>,
 
     /// Run CMD as root although sudo was called by somebody else
     #[arg(long, requires = "command")]
@@ -102,7 +102,7 @@ impl Args {
     fn identity(&self) -> Identity {
         match &self.user {
             Some(user) => Identity::User(user.clone()),
-            None if self.as_root => Identity::Unchanged,
+            None if self.as_root => Identity::AsRoot,
             None => Identity::Invoking,
         }
     }
@@ -195,7 +195,7 @@ async fn trace(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let pidfd = match &child {
         Some(child) => Some(
-            AsyncFd::with_interest(child.pidfd().try_clone_to_owned()?, Interest::READABLE)
+            AsyncFd::register_with_interest(child.pidfd().try_clone_to_owned()?, Interest::READABLE)
                 .context("can't wait for the command")?,
         ),
         None => None,
