@@ -20,7 +20,7 @@ use super::{
     counters::{self, CpuCounters, Missed},
     log::ToStderr,
     object,
-    plan::{Impossible, Loss, Plan, Planned},
+    plan::{Foreign, Impossible, Loss, Plan, Planned},
     privileges::Privileges,
     refusal::{not_permitted, reason},
     rings::{self, Ring, RingError},
@@ -30,8 +30,9 @@ use super::{
 /// What can be chosen about loading.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Take offsets and tracepoints from this file, not from the running kernel. Attaching always
-    /// needs the kernel's own BTF: this is for trying out what unlazy does on another kernel.
+    /// Take tracepoints and fields from this file, an edited copy of the running kernel's BTF:
+    /// for trying out what happens where something is missing. It is no way to trace a kernel
+    /// without BTF: the kernel itself needs its own to load a program.
     pub btf: Option<PathBuf>,
     /// Bytes of buffer for each CPU.
     pub buffer: Option<u64>,
@@ -66,6 +67,9 @@ pub enum LoadError {
     /// The plan has a hole that can't be filled.
     #[error(transparent)]
     Impossible(#[from] Impossible),
+    /// The plan is for another kernel.
+    #[error("{0}; nothing can be traced with it, but `unlazy doctor --btf` shows what would be")]
+    Foreign(#[from] Foreign),
     /// The buffers could not be created.
     #[error(transparent)]
     Rings(#[from] RingError),
@@ -148,6 +152,9 @@ impl Probes {
     pub fn load_planned(object: &[u8], plan: Plan, options: &Options) -> Result<Self, LoadError> {
         if !Privileges::current().suffice() {
             return Err(LoadError::Privileges);
+        }
+        if options.btf.is_some() {
+            plan.fits(&Plan::new(&Btf::from_file(KERNEL_BTF.as_ref())?))?;
         }
         // Attaching goes by the kernel's own type ids, whatever the plan was made from.
         let kernel = KernelBtf::from_sys_fs().map_err(|error| BtfError::Read {

@@ -29,7 +29,7 @@ pub fn examine(kernel: serde_json::Value, btf: Option<&Path>) -> Doctor {
         why: types.as_ref().err().map(ToString::to_string).unwrap_or_default(),
     };
     let (probes, modes) = match types {
-        Ok(types) => try_out(&Plan::new(&types)),
+        Ok(types) => try_out(&Plan::new(&types), btf),
         Err(error) => {
             let why = LoadError::Btf(error).to_string();
             (
@@ -95,13 +95,18 @@ fn short(why: &LoadError) -> &'static str {
     match why {
         LoadError::NoObject => "built without the eBPF programs",
         LoadError::Privileges => "needs root",
+        LoadError::Foreign(_) => "the BTF is another kernel's",
         LoadError::NotPermitted(_) => "the kernel refuses eBPF",
         _ => "nothing could be loaded",
     }
 }
 
-fn try_out(plan: &Plan) -> (Vec<ProbeLine>, Modes) {
-    let options = Options { buffer: Some(u64::from(rings::MIN)), ..Options::default() };
+fn try_out(plan: &Plan, btf: Option<&Path>) -> (Vec<ProbeLine>, Modes) {
+    let options = Options {
+        btf: btf.map(Path::to_owned),
+        buffer: Some(u64::from(rings::MIN)),
+        ..Options::default()
+    };
     let loaded = object::embedded()
         .ok_or(LoadError::NoObject)
         .and_then(|object| Probes::load_planned(object, plan.clone(), &options));

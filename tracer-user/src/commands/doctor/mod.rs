@@ -21,7 +21,7 @@ pub struct Args {
     /// Write the result as JSON (unlazy.doctor/1) to F, or to stdout in place of the text.
     #[arg(long, value_name = "F", num_args = 0..=1, default_missing_value = "-")]
     pub json: Option<PathBuf>,
-    /// Look up tracepoints and fields in FILE instead of the running kernel's BTF, to see what
+    /// Look up tracepoints and fields in FILE, not in the running kernel's BTF, to see what
     /// unlazy would do on another kernel. Attaching still goes by the running kernel.
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
