@@ -32,7 +32,7 @@ impl Model {
     /// flush that found the CPU lazy, `leave_mm`, or a temporary mm that comes and goes.
     fn on_cr3<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &TlbFlush) {
         s.tally().cr3_writes += 1;
-        if c.known && w.tid == c.tid {
+        if Self::recognize(c, w.tid) {
             if w.mm == 0 {
                 // A borrower of an mm loses it to init_mm.
                 if c.logical != 0 {

@@ -72,6 +72,8 @@ pub struct Cpu {
     pub seen: bool,
     /// The running task's pid; 0 is the idle task.
     pub tid: u32,
+    /// Its thread group: the pid it takes over if it calls execve without being the leader.
+    pub tgid: u32,
     /// It is a kernel thread (the idle task is one).
     pub kthread: bool,
     /// The logical mm: `rq->curr->mm`; 0 for a kernel thread without one.

@@ -21,6 +21,7 @@ impl Model {
         s.tally().switches += 1;
         let prev_kthread = flags & switch_flags::PREV_KTHREAD != 0;
         if c.known {
+            Self::recognize(c, w.prev_tid);
             Self::check_prev(s, c, at, flags, w);
         }
         if w.prev_mm != 0 {
@@ -34,6 +35,7 @@ impl Model {
         let (real_before, lazy_before) = (c.real, c.lazy);
         c.known = true;
         c.tid = w.next_tid;
+        c.tgid = w.next_tgid;
         c.kthread = flags & switch_flags::NEXT_KTHREAD != 0;
         c.switched_at = at.ts;
         c.state = w.next_state;
@@ -77,6 +79,15 @@ impl Model {
             }
             c.way = self.way_of_next(s, at, w);
         }
+    }
+
+    /// Whether this pid is the running task's. A thread that calls execve takes over the pid of its
+    /// group's leader on the way (`fs/exec.c:de_thread`), before the new mm is in place.
+    pub(super) fn recognize(c: &mut Cpu, tid: u32) -> bool {
+        if c.known && c.tid != tid && c.tgid == tid && !c.kthread {
+            c.tid = tid;
+        }
+        c.known && c.tid == tid
     }
 
     /// Holds what is said of the previous task against what was thought of it.
