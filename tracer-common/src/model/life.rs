@@ -26,7 +26,7 @@ impl Model {
     /// `tlb_flush` is not there.
     pub(super) fn on_exec<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &Exec) {
         if Self::recognize(c, w.tid) {
-            Self::logical_changed(s, c, at, w.mm, 0, false);
+            Self::logical_changed(s, c, at.ts, w.mm, 0, false);
             c.active = w.mm;
             c.real = w.mm;
             c.lazy = Tri::No;

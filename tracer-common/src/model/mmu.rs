@@ -13,7 +13,8 @@ impl Model {
     pub(super) fn on_tlb_flush<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, w: &TlbFlush) {
         match w.reason {
             tlb_reason::TASK_SWITCH if Self::is_switch_cr3(c, w) => {
-                self.switch_done(s, c, at, Some(at.ts));
+                self.switch_done(s, c, at, true);
+                c.slot = (0, 0);
             }
             tlb_reason::TASK_SWITCH => Self::on_cr3(s, c, at, w),
             tlb_reason::REMOTE_SHOOTDOWN
@@ -22,7 +23,7 @@ impl Model {
                 // Nothing to do is told as 0 pages (arch/x86/mm/tlb.c:flush_tlb_func).
                 if w.pages != 0 =>
             {
-                Self::serialized(s, c, at.ts, SyncCause::TlbFlush, Evidence::Inferred);
+                Self::flushed_here(s, c, at, SyncCause::TlbFlush);
             }
             _ => {}
         }
@@ -33,26 +34,32 @@ impl Model {
     fn on_cr3<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &TlbFlush) {
         s.tally().cr3_writes += 1;
         if Self::recognize(c, w.tid) {
-            if w.mm == 0 {
-                // A borrower of an mm loses it to init_mm.
-                if c.logical != 0 {
-                    // exit_mm has just let go of it.
-                    Self::logical_changed(s, c, at, 0, 0, false);
-                }
-                if c.lazy == Tri::Yes {
-                    s.tally().lazy_to_init_mm += 1;
-                }
-                c.real = INIT_MM;
-            } else {
-                if c.logical != w.mm {
-                    let state = s.known_mm(w.mm).map_or(0, |mm| mm.state);
-                    Self::logical_changed(s, c, at, w.mm, state, false);
-                }
-                c.real = w.mm;
+            if w.mm != c.logical {
+                // To no mm: exit_mm has let go of it before. To an mm: this is its coming.
+                let state = s.known_mm(w.mm).map_or(0, |mm| mm.state);
+                Self::logical_changed(s, c, c.last_ts, w.mm, state, false);
             }
-            c.lazy = Tri::No;
+            // Without an mm of its own, the task has just lost the borrowed one to init_mm.
+            let loaded = if w.mm == 0 { INIT_MM } else { w.mm };
+            if w.mm == 0 && c.lazy == Tri::Yes {
+                s.tally().lazy_to_init_mm += 1;
+            }
+            // What is loaded already, and not lazily, is never loaded again: a mm that nobody tells
+            // of comes or goes (use_temporary_mm, efi_enter_mm).
+            let temporary = c.real == loaded && c.lazy != Tri::Yes;
+            c.real = if temporary { 0 } else { loaded };
+            c.lazy = if temporary { Tri::Unknown } else { Tri::No };
         }
-        Self::serialized(s, c, at.ts, SyncCause::Cr3, Evidence::Inferred);
+        Self::flushed_here(s, c, at, SyncCause::Cr3);
+    }
+
+    /// The tracepoint comes after the instruction that it tells of. So the core serialized between
+    /// the previous event and this one.
+    fn flushed_here<S: Store>(s: &mut S, c: &mut Cpu, at: At, cause: SyncCause) {
+        Self::serialized(s, c, c.last_ts, cause, Evidence::Inferred);
+        c.maybe_sync = at.ts;
+        // The generation that the ASID slot has reached is not told here.
+        c.slot = (0, 0);
     }
 
     /// `cpu_tlbstate` as read by a probe.

@@ -99,9 +99,11 @@ impl Model {
             return;
         }
         if w.prev_mm != c.logical && (prev_kthread || (w.prev_mm == 0 && exiting)) {
-            // kthread_use_mm, kthread_unuse_mm or exit_mm, at some moment since the switch in.
-            let sync_since = c.sync.ts > c.switched_at;
-            Self::logical_changed(s, c, at, w.prev_mm, w.prev_state, sync_since);
+            // kthread_use_mm, kthread_unuse_mm or exit_mm, at some moment since the switch in: whatever
+            // serialized since then may have come before it or after it.
+            let since = c.switched_at;
+            let maybe_paid = c.sync.ts >= since || c.maybe_sync >= since;
+            Self::logical_changed(s, c, since, w.prev_mm, w.prev_state, maybe_paid);
         }
         r7::equal(s, c, at, Divergence::Logical, c.logical, w.prev_mm);
         let active = if w.prev_mm == 0 { c.active } else { w.prev_mm };
@@ -113,12 +115,12 @@ impl Model {
         }
     }
 
-    /// The logical mm changed without a switch: `kthread_use_mm`, `kthread_unuse_mm`, `exit_mm`,
-    /// `exec_mmap`.
+    /// The logical mm changed without a switch, at `since` or later: `kthread_use_mm`,
+    /// `kthread_unuse_mm`, `exit_mm`, `exec_mmap`.
     pub(super) fn logical_changed<S: Store>(
         s: &mut S,
         c: &mut Cpu,
-        at: At,
+        since: u64,
         mm: u64,
         state: u8,
         maybe_paid: bool,
@@ -142,7 +144,7 @@ impl Model {
         }
         c.active = mm;
         if state & membarrier_state::SYNC_CORE != 0 {
-            r1::owe(c, mm, at.ts, maybe_paid);
+            r1::owe(c, mm, since, maybe_paid);
         }
     }
 
@@ -184,16 +186,20 @@ impl Model {
             && c.in_switch.is_some_and(|switch| switch.prev_tid == flush.tid)
     }
 
-    /// The switch in progress is over; `cr3` is when it wrote CR3, if it did.
-    pub(super) fn switch_done<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, cr3: Option<u64>) {
+    /// The switch in progress is over; `cr3` says whether CR3 was seen to be written in it.
+    ///
+    /// Whatever it did to serialize came after `sched_switch`, so that is when it happened at the
+    /// earliest. A call that begins later sees the new task in `rq->curr`, and interrupts it.
+    pub(super) fn switch_done<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, cr3: bool) {
         let Some(switch) = c.in_switch.take() else { return };
         let same = switch.real_before == c.logical;
         let known = switch.real_before != 0;
         let at_switch = At { ts: switch.ts, ..at };
-        if let Some(ts) = cr3 {
+        let (real, lazy) = (switch.real_before, switch.lazy_before);
+        if cr3 {
             s.tally().cr3_writes += 1;
             if known && same {
-                match switch.lazy_before {
+                match lazy {
                     Tri::Yes => s.tally().unlazy_flushed += 1,
                     Tri::No if !self.config.invlpgb => {
                         r7::mismatch(s, c, at_switch, Divergence::Cr3Extra, 0, c.logical);
@@ -203,23 +209,21 @@ impl Model {
             } else if known {
                 r7::passed(s);
             }
-            Self::serialized(s, c, ts, SyncCause::Cr3, Evidence::Inferred);
-        } else if self.config.sees_cr3 && known {
-            if same {
-                r7::passed(s);
-                if switch.lazy_before == Tri::Yes {
-                    s.tally().unlazy_same_mm += 1;
-                }
-            } else {
-                r7::mismatch(
-                    s,
-                    c,
-                    at_switch,
-                    Divergence::Cr3Missing,
-                    c.logical,
-                    switch.real_before,
-                );
+            Self::serialized(s, c, switch.ts, SyncCause::Cr3, Evidence::Inferred);
+        } else if !self.config.sees_cr3 {
+            if known && !same {
+                // arch/x86/mm/tlb.c:switch_mm_irqs_off
+                Self::serialized(s, c, switch.ts, SyncCause::Cr3, Evidence::Assumed);
+            } else if !known || lazy != Tri::No {
+                c.maybe_sync = at.ts;
             }
+        } else if known && same {
+            r7::passed(s);
+            if lazy == Tri::Yes {
+                s.tally().unlazy_same_mm += 1;
+            }
+        } else if known {
+            r7::mismatch(s, c, at_switch, Divergence::Cr3Missing, c.logical, real);
         }
         if switch.prev_mm_same && c.registered() {
             // membarrier_mm_sync_core_before_usermode(rq->prev_mm)
@@ -230,11 +234,18 @@ impl Model {
     }
 
     /// `kthread_use_mm` or `kthread_unuse_mm` was seen.
-    pub(super) fn on_kthread_mm<S: Store>(s: &mut S, c: &mut Cpu, at: At, mm: u64, state: u8) {
+    pub(super) fn on_kthread_mm<S: Store>(
+        &self,
+        s: &mut S,
+        c: &mut Cpu,
+        at: At,
+        mm: u64,
+        state: u8,
+    ) {
         if !c.known {
             return;
         }
-        let real_before = c.real;
+        let (real, lazy) = (c.real, c.lazy);
         if mm != 0 {
             c.real = mm;
             c.lazy = Tri::No;
@@ -243,10 +254,8 @@ impl Model {
         {
             entry.state = state;
         }
-        // A CR3 write on the way was seen on its own and has paid already.
-        let paid = c.logical == mm && real_before == mm;
-        if !paid {
-            Self::logical_changed(s, c, at, mm, state, false);
-        }
+        // A CR3 write on the way was seen on its own: then the logical mm has changed already.
+        let unseen_cr3 = !self.config.sees_cr3 && (real != mm || lazy != Tri::No);
+        Self::logical_changed(s, c, at.ts, mm, state, unseen_cr3);
     }
 }
