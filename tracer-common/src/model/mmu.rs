@@ -69,9 +69,19 @@ impl Model {
             if c.real != 0 {
                 r7::equal(s, c, at, Divergence::Real, c.real, w.loaded_mm);
             }
-            if c.lazy != Tri::Unknown {
-                let lazy = u64::from(c.lazy == Tri::Yes);
-                r7::equal(s, c, at, Divergence::Lazy, lazy, u64::from(w.lazy));
+            let lazy = w.lazy != 0;
+            match c.lazy {
+                Tri::Unknown => {}
+                // kthread_use_mm has got as far as switch_mm_irqs_off.
+                Tri::Yes if !lazy && c.kthread && c.tid != 0 => {}
+                // exit_mm or kthread_unuse_mm has got as far as enter_lazy_tlb.
+                Tri::No if lazy && c.logical != 0 => {
+                    Self::logical_changed(s, c, c.last_ts, 0, 0, false);
+                }
+                known => {
+                    let expected = u64::from(known == Tri::Yes);
+                    r7::equal(s, c, at, Divergence::Lazy, expected, u64::from(lazy));
+                }
             }
         }
         if !switching {
@@ -99,7 +109,7 @@ impl Model {
     }
 
     pub(super) fn on_mm_drop<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, mm: MmId) {
-        r5::judge(s, c, at, mm, self.config.skew);
+        r5::judge(s, c, at, mm, self.config.skew, self.config.sees_cr3);
         s.mm_gone(mm);
     }
 
