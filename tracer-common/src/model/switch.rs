@@ -30,7 +30,7 @@ impl Model {
             c.lazy = Tri::No;
         }
         if !prev_kthread && w.prev_state & membarrier_state::SYNC_CORE != 0 {
-            self.remember_prev(s, c, w);
+            self.remember_prev(s, c, flags, w);
         }
         let (real_before, lazy_before) = (c.real, c.lazy);
         c.known = true;
@@ -38,6 +38,10 @@ impl Model {
         c.tgid = w.next_tgid;
         c.kthread = flags & switch_flags::NEXT_KTHREAD != 0;
         c.switched_at = at.ts;
+        // No switch in the middle of an interrupt: an exit went unseen.
+        c.irq_depth = 0;
+        c.irq_from_user = false;
+        c.kernel_iret = false;
         c.state = w.next_state;
         c.logical = w.next_mm;
         if w.next_mm != w.prev_mm {
@@ -77,7 +81,9 @@ impl Model {
             if w.next_mm != w.prev_mm {
                 r1::owe(c, w.next_mm, at.ts, false);
             }
-            c.way = self.way_of_next(s, at, w);
+            if !c.kthread {
+                c.way = self.way_of_next(s, c, at, w);
+            }
         }
     }
 
@@ -149,29 +155,41 @@ impl Model {
     }
 
     /// How the previous task will leave the kernel when it runs again.
-    fn remember_prev<S: Store>(&self, s: &mut S, c: &Cpu, w: &Switch) {
+    fn remember_prev<S: Store>(&self, s: &mut S, c: &Cpu, flags: u16, w: &Switch) {
+        let mine = c.known && c.tid == w.prev_tid;
         let left = match c.way {
-            _ if !c.known || c.tid != w.prev_tid => Tri::Unknown,
+            _ if !mine => Tri::Unknown,
             Way::Leaving(..) => Tri::Yes,
             Way::InSyscall => Tri::No,
             Way::Unknown => Tri::Unknown,
         };
+        // Still on its way to its first return.
+        let fresh = mine
+            && matches!(c.way, Way::Leaving(Frame::SyscallIret, _))
+            && Frame::from_u8(w.prev_frame) == Frame::Sysret;
+        let preempted = flags & switch_flags::PREEMPT != 0;
+        let kernel_iret = !mine || c.kernel_iret || preempted;
         let epoch = self.epoch;
         if let Some(task) = s.task(w.prev_tid) {
-            *task = Task { epoch, fresh: false, ran: true, left, call: task.call };
+            *task = Task { epoch, fresh, ran: true, left, kernel_iret, call: task.call };
         }
     }
 
-    fn way_of_next<S: Store>(&self, s: &mut S, at: At, w: &Switch) -> Way {
+    fn way_of_next<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, w: &Switch) -> Way {
+        // What is not known of a task may be an IRET that it has yet to execute.
+        c.kernel_iret = true;
         let Some(task) = s.task(w.next_tid) else { return Way::Unknown };
         let known = task.epoch == self.epoch && (task.ran || task.fresh);
-        let (fresh, left) = (task.fresh, task.left);
-        *task = Task { epoch: self.epoch, fresh: false, ran: true, left: Tri::Unknown, ..*task };
+        let was = *task;
+        *task = Task { epoch: self.epoch, fresh: false, ran: true, left: Tri::Unknown, ..was };
+        if known {
+            c.kernel_iret = was.kernel_iret;
+        }
         match Frame::from_u8(w.next_frame) {
             Frame::Interrupt => Way::Leaving(Frame::Interrupt, at.ts),
             _ if !known => Way::Unknown,
-            _ if fresh => Way::Leaving(Frame::SyscallIret, at.ts),
-            frame => match left {
+            _ if was.fresh => Way::Leaving(Frame::SyscallIret, at.ts),
+            frame => match was.left {
                 Tri::Yes => Way::Leaving(frame, at.ts),
                 Tri::No if self.syscalls => Way::InSyscall,
                 _ => Way::Unknown,
