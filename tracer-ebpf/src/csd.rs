@@ -15,7 +15,7 @@ use tracer_common::wire::{
 };
 
 use crate::{
-    emit::{Moment, emit},
+    emit::{Moment, Pair, emit},
     task::Task,
 };
 
@@ -55,13 +55,29 @@ fn name_once(ctx: &RawTracePointContext, at: Moment, func: u64) {
 
 /// `TP_PROTO(const unsigned int cpu, unsigned long callsite, smp_call_func_t func,
 /// call_single_data_t *csd)`
-#[raw_tracepoint(tracepoint = "csd_queue_cpu")]
-pub(crate) fn csd_queue_cpu(ctx: RawTracePointContext) -> i32 {
+#[inline(always)]
+fn queued(ctx: &RawTracePointContext) {
     let at = Moment::now();
     let func = ctx.arg(2);
-    name_once(&ctx, at, func);
+    name_once(ctx, at, func);
     let queue = CsdQueue { func, target: ctx.arg(0), tid: Task::current().tid() };
-    emit(&ctx, at, Kind::CsdQueue, 0, queue);
+    emit(ctx, at, Kind::CsdQueue, 0, queue);
+}
+
+/// Every one but those in an interrupt that hit this very program.
+#[raw_tracepoint(tracepoint = "csd_queue_cpu")]
+pub(crate) fn csd_queue_cpu(ctx: RawTracePointContext) -> i32 {
+    queued(&ctx);
+    Pair::CsdQueue.first_done(&ctx);
+    0
+}
+
+/// Those.
+#[raw_tracepoint(tracepoint = "csd_queue_cpu")]
+pub(crate) fn csd_queue_cpu_again(ctx: RawTracePointContext) -> i32 {
+    if Pair::CsdQueue.first_skipped(&ctx, Kind::CsdQueue) {
+        queued(&ctx);
+    }
     0
 }
 

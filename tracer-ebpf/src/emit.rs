@@ -27,6 +27,84 @@ pub(crate) struct Counters {
     seq: Counter,
     /// Records that found their buffer full, or no buffer, by kind.
     lost: [Counter; LOST_KINDS],
+    /// Records that the second program of a pair wrote, by kind; see [`Pair`].
+    recovered: [Counter; LOST_KINDS],
+    /// For each pair, the events that its first program has dealt with and its second has not seen
+    /// yet.
+    done: [Done; PAIRS],
+}
+
+/// How many pairs there are: the numbers of [`Pair`].
+const PAIRS: usize = 4;
+
+/// How many events may be in progress at once: task, softirq, hardirq and NMI.
+const DEPTH: usize = 4;
+
+#[repr(C)]
+struct Done {
+    depth: UnsafeCell<u64>,
+    ctx: UnsafeCell<[u64; DEPTH]>,
+}
+
+/// Two programs on one tracepoint, the second for the events that the first one can't have.
+///
+/// The kernel does not run a program on a CPU where it is running already
+/// (`kernel/trace/bpf_trace.c:__bpf_trace_run`): an event in an interrupt in the middle of the program
+/// for the same tracepoint would go unseen. The second program runs for every event too, right after
+/// the first, and writes the record if the first did not run. It knows that by the address of its
+/// context, which lies on the kernel's stack and is the same for both programs of one event, and
+/// another one for any event in between.
+#[derive(Clone, Copy)]
+#[repr(usize)]
+pub(crate) enum Pair {
+    TlbFlush = 0,
+    IpiCpu = 1,
+    IpiMask = 2,
+    CsdQueue = 3,
+}
+
+impl Pair {
+    /// The first program has dealt with its event.
+    #[inline(always)]
+    pub(crate) fn first_done(self, ctx: &impl EbpfContext) {
+        let Some(counters) = COUNTERS.get_ptr(0) else { return };
+        // SAFETY: this CPU's slot; an interrupt in between leaves it as it found it, but for entries
+        // above ours.
+        unsafe {
+            let done = &(*counters).done[self as usize];
+            let mut depth = done.depth.get().read_volatile() as usize;
+            if depth >= DEPTH {
+                depth = 0; // entries that nobody took away
+            }
+            done.ctx.get().cast::<u64>().add(depth).write_volatile(ctx.as_ptr() as u64);
+            done.depth.get().write_volatile(depth as u64 + 1);
+        }
+    }
+
+    /// Whether the first program could not run for this event; if so, counts that its record is
+    /// about to be written by the second.
+    #[inline(always)]
+    pub(crate) fn first_skipped(self, ctx: &impl EbpfContext, kind: Kind) -> bool {
+        let Some(counters) = COUNTERS.get_ptr(0) else { return false };
+        let mine = ctx.as_ptr() as u64;
+        // SAFETY: as above.
+        unsafe {
+            let done = &(*counters).done[self as usize];
+            let depth = done.depth.get().read_volatile();
+            let entries = done.ctx.get().cast::<u64>();
+            let mut at = DEPTH;
+            while at > 0 {
+                at -= 1;
+                if (at as u64) < depth && entries.add(at).read_volatile() == mine {
+                    // Those above are of events whose second program could not run.
+                    done.depth.get().write_volatile(at as u64);
+                    return false;
+                }
+            }
+            (*counters).recovered[kind as usize % LOST_KINDS].next();
+        }
+        true
+    }
 }
 
 /// A number that an interrupt or NMI may raise at any moment.

@@ -52,6 +52,8 @@ pub struct InSwitch {
     pub ts: u64,
     /// The task that `current` still is until `switch_to`.
     pub prev_tid: u32,
+    /// Its mm, 0 without one.
+    pub prev_mm: MmId,
     /// The real mm before, 0 if unknown.
     pub real_before: MmId,
     /// Laziness before.

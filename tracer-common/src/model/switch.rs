@@ -20,9 +20,14 @@ impl Model {
     ) {
         s.tally().switches += 1;
         let prev_kthread = flags & switch_flags::PREV_KTHREAD != 0;
+        let exiting = flags & switch_flags::PREV_EXITING != 0;
         s.ran(w.prev_tid);
         if c.known {
-            Self::recognize(c, w.prev_tid);
+            if !Self::recognize(c, w.prev_tid) && exiting && c.tid == c.tgid {
+                // A leader that exits while another thread calls execve: the two swap their pids
+                // (fs/exec.c:de_thread, exchange_tids).
+                c.tid = w.prev_tid;
+            }
             Self::check_prev(s, c, at, flags, w);
         } else {
             Self::settle_dark_mm(s, c, w.prev_mm);
@@ -69,6 +74,7 @@ impl Model {
         c.in_switch = Some(InSwitch {
             ts: at.ts,
             prev_tid: w.prev_tid,
+            prev_mm: w.prev_mm,
             real_before,
             lazy_before,
             prev_mm_same: w.prev_mm == 0 && w.prev_active == w.next_mm,
@@ -202,10 +208,12 @@ impl Model {
     }
 
     /// Whether this is the CR3 write of the switch that is in progress: `current` is still the
-    /// previous task then.
+    /// previous task then, on its own mm. (A thread that calls execve right after its leader exited
+    /// has the leader's pid by then, but the new mm.)
     pub(super) fn is_switch_cr3(c: &Cpu, flush: &wire::TlbFlush) -> bool {
         flush.reason == tlb_reason::TASK_SWITCH
-            && c.in_switch.is_some_and(|switch| switch.prev_tid == flush.tid)
+            && c.in_switch
+                .is_some_and(|switch| switch.prev_tid == flush.tid && switch.prev_mm == flush.mm)
     }
 
     /// The switch in progress is over; `cr3` says whether CR3 was seen to be written in it.

@@ -8,8 +8,11 @@ use aya::{
 /// How many kinds are counted apart; tracer-ebpf's `emit.rs` has the same number.
 pub const LOST_KINDS: usize = 64;
 
+/// What the pairs of programs keep for themselves, in words.
+const PAIRS: usize = 4 * 5;
+
 /// `Counters` of tracer-ebpf's `emit.rs`, as an array of words.
-type Words = [u64; 1 + LOST_KINDS];
+type Words = [u64; 1 + 2 * LOST_KINDS + PAIRS];
 
 /// One CPU's counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,9 @@ pub struct CpuCounters {
     pub next_seq: u64,
     /// Records that found no room, by the number of their kind.
     pub lost: [u64; LOST_KINDS],
+    /// Records that a pair's second program wrote because the first could not, by the number of
+    /// their kind.
+    pub recovered: [u64; LOST_KINDS],
 }
 
 impl CpuCounters {
@@ -49,9 +55,10 @@ pub(super) fn read(ebpf: &Ebpf) -> Result<Vec<CpuCounters>, MapError> {
     Ok(counters
         .iter()
         .map(|words| {
-            let mut lost = [0; LOST_KINDS];
-            lost.copy_from_slice(&words[1..]);
-            CpuCounters { next_seq: words[0], lost }
+            let (mut lost, mut recovered) = ([0; LOST_KINDS], [0; LOST_KINDS]);
+            lost.copy_from_slice(&words[1..=LOST_KINDS]);
+            recovered.copy_from_slice(&words[1 + LOST_KINDS..=2 * LOST_KINDS]);
+            CpuCounters { next_seq: words[0], lost, recovered }
         })
         .collect())
 }
@@ -75,7 +82,8 @@ mod tests {
 
     #[test]
     fn adds_up() {
-        let mut counters = CpuCounters { next_seq: 9, lost: [0; LOST_KINDS] };
+        let mut counters =
+            CpuCounters { next_seq: 9, lost: [0; LOST_KINDS], recovered: [0; LOST_KINDS] };
         counters.lost[1] = 2;
         counters.lost[63] = 3;
         assert_eq!(counters.lost_total(), 5);

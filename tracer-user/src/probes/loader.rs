@@ -14,6 +14,7 @@ use aya::{
     },
 };
 use aya_log::EbpfLogger;
+use tracer_common::wire::Kind;
 
 use super::{
     btf::{Btf, BtfError, KERNEL_BTF},
@@ -115,7 +116,7 @@ struct Slot {
     /// What the kernel said, if it refused.
     refused: Option<String>,
     loaded: bool,
-    link: Option<Link>,
+    link: Option<(Link, Option<Link>)>,
     ever_attached: bool,
 }
 
@@ -298,10 +299,16 @@ impl Probes {
         Ok(counters::read(&self.ebpf)?)
     }
 
-    /// Runs that the kernel skipped, for each program that has any. A system call and a small
-    /// file for each program: not for every sweep.
+    /// Events that the kernel ran no program of ours for, because that program was running there
+    /// already, for each probe that has any; those that the second of a pair took are not among
+    /// them. A system call and a small file for each program: not for every sweep.
     #[must_use]
     pub fn missed(&self) -> Vec<Missed> {
+        let counters = self.counters().unwrap_or_default();
+        let recovered = |name: &str| -> u64 {
+            let kind = Kind::ALL.iter().find(|kind| kind.name() == name);
+            kind.map_or(0, |&kind| counters.iter().map(|cpu| cpu.recovered[kind as usize]).sum())
+        };
         self.slots
             .iter()
             .filter(|slot| slot.loaded)
@@ -309,7 +316,9 @@ impl Probes {
                 let name = slot.planned.probe.name;
                 let fd = self.ebpf.program(name)?.fd().ok()?.as_fd().as_raw_fd();
                 let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-                let count = counters::recursion_misses(&text)?;
+                let skipped = counters::recursion_misses(&text)?;
+                let again = !slot.planned.probe.again.is_empty();
+                let count = skipped.saturating_sub(if again { recovered(name) } else { 0 });
                 (count > 0).then_some(Missed { name, count })
             })
             .collect()
@@ -350,9 +359,15 @@ impl Slot {
         if !self.loaded || self.link.is_some() {
             return;
         }
-        match attach_one(ebpf, self.planned.probe) {
-            Ok(link) => {
-                self.link = Some(link);
+        let probe = self.planned.probe;
+        // The second of a pair after the first: the kernel runs them in this order.
+        let both = attach_one(ebpf, probe, probe.name).and_then(|first| {
+            let again = (!probe.again.is_empty()).then(|| attach_one(ebpf, probe, probe.again));
+            Ok((first, again.transpose()?))
+        });
+        match both {
+            Ok(links) => {
+                self.link = Some(links);
                 self.ever_attached = true;
                 self.refused = None;
             }
@@ -402,17 +417,21 @@ fn open(object: &[u8], plan: &Plan, kernel: &KernelBtf, debug: bool) -> Result<E
 }
 
 fn load_one(ebpf: &mut Ebpf, probe: &Probe, kernel: &KernelBtf) -> Result<(), ProgramError> {
-    match (probe.kind, ebpf.program_mut(probe.name)) {
-        (ProbeKind::TpBtf, Some(Program::BtfTracePoint(program))) => {
-            program.load(probe.name, kernel)
+    for name in [probe.name, probe.again] {
+        match (probe.kind, ebpf.program_mut(name)) {
+            _ if name.is_empty() => {}
+            (ProbeKind::TpBtf, Some(Program::BtfTracePoint(program))) => {
+                program.load(probe.name, kernel)?;
+            }
+            (ProbeKind::RawTp, Some(Program::RawTracePoint(program))) => program.load()?,
+            _ => return Err(ProgramError::UnexpectedProgramType),
         }
-        (ProbeKind::RawTp, Some(Program::RawTracePoint(program))) => program.load(),
-        _ => Err(ProgramError::UnexpectedProgramType),
     }
+    Ok(())
 }
 
-fn attach_one(ebpf: &mut Ebpf, probe: &Probe) -> Result<Link, ProgramError> {
-    match (probe.kind, ebpf.program_mut(probe.name)) {
+fn attach_one(ebpf: &mut Ebpf, probe: &Probe, program: &str) -> Result<Link, ProgramError> {
+    match (probe.kind, ebpf.program_mut(program)) {
         (ProbeKind::TpBtf, Some(Program::BtfTracePoint(program))) => {
             let id = program.attach()?;
             Ok(Link::TpBtf(program.take_link(id)?))

@@ -34,6 +34,7 @@ const ROW: Probe = Probe {
     since: "",
     config: "",
     instead: "",
+    again: "",
     lost_without: "",
     fields: &[],
     args: &[],
@@ -97,6 +98,7 @@ pub const PROBES: &[Probe] = &[
     },
     Probe {
         name: "tlb_flush",
+        again: "tlb_flush_again",
         subsystem: "tlb",
         need: Important,
         gives: "CR3 writes by switch_mm_irqs_off, shootdowns, lazy CPUs moved to init_mm",
@@ -178,6 +180,7 @@ pub const PROBES: &[Probe] = &[
     configured("x86_platform_ipi_exit", RARE_EXIT, ""),
     Probe {
         name: "csd_queue_cpu",
+        again: "csd_queue_cpu_again",
         subsystem: "csd",
         kind: RawTp,
         need: Optional,
@@ -215,6 +218,7 @@ pub const PROBES: &[Probe] = &[
     },
     Probe {
         name: "ipi_send_cpu",
+        again: "ipi_send_cpu_again",
         subsystem: "ipi",
         gives: "an IPI to one CPU, and who asked for it",
         since: "6.4",
@@ -225,6 +229,7 @@ pub const PROBES: &[Probe] = &[
     },
     Probe {
         name: "ipi_send_cpumask",
+        again: "ipi_send_cpumask_again",
         subsystem: "ipi",
         gives: "an IPI to several CPUs, and who asked for it",
         since: "6.4",

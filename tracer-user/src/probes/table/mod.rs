@@ -120,6 +120,9 @@ pub struct Probe {
     pub instead: &'static str,
     /// What is lost without it.
     pub lost_without: &'static str,
+    /// A second program for events in an interrupt that hit the first one, which the kernel does
+    /// not run again then (tracer-ebpf's `emit.rs:Pair`); empty where that can't happen.
+    pub again: &'static str,
     /// The fields that its program loads.
     pub fields: &'static [Field],
     /// The arguments that its program uses.
