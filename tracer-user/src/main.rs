@@ -1,3 +1,56 @@
 //! The `unlazy` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use unlazy::{child::Start, commands, exit::Exit, stress};
+
+const LONG_ABOUT: &str = "\
+unlazy shows, for each CPU of a live x86-64 Linux kernel, the mm that the scheduler has in mind, the mm \
+that the MMU holds, and whether the CPU is lazy, and judges them: above all it finds returns to user \
+mode that should have been serialized and were not.";
+
+#[derive(Parser)]
+#[command(name = "unlazy", version = VERSION, about = "Lazy TLB and membarrier, seen and judged", long_about = LONG_ABOUT)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    //Doctor(commands::doctor::Args),
+    Check(commands::check::Args),
+    Stress(commands::stress::Args),
+}
+
+/// The version, and the commit it was built from where that is known.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("UNLAZY_VERSION_DETAIL"));
+
+fn main() -> ExitCode {
+    if let Some(code) = stress::child_entry() {
+        return code;
+    }
+    // Before anything is changed: a command that we run is to find the world as we found it.
+    let start = Start::capture();
+    let cli = Cli::parse();
+    let done = std::panic::catch_unwind(|| match &cli.command {
+        //Command::Doctor(args) => commands::doctor::run(args),
+        Command::Check(args) => commands::check::run(args, &start),
+        Command::Stress(args) => commands::stress::run(args),
+    });
+    match done {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(error)) => {
+            eprintln!("unlazy: {error:#}");
+            Exit::Error.into()
+        }
+        Err(_) => {
+            eprintln!(
+                "unlazy: this is a fault of unlazy (see above); nothing is left attached. Please \
+                 report it."
+            );
+            Exit::Error.into()
+        }
+    }
+}

@@ -65,35 +65,84 @@ impl Places {
 /// # Errors
 /// Every place that failed. A reader that went away is no failure.
 pub fn deliver(report: &Report, places: Places) -> Result<(), Vec<OutputError>> {
-    let Places { json, junit, text } = places;
-    let mut errors = Vec::new();
-    let mut note = |result: Result<Written, OutputError>| match result {
-        Ok(_) => true,
-        Err(err) => {
-            errors.push(err);
-            false
-        }
+    let stdout = |report: &Report| {
+        Sink::open(&Target::Stdout)?.write(|to| as_text(report, to, Style::stdout()))
     };
+    // The last resort: whoever closed standard error too wants nothing from us.
+    let stderr = |report: &Report| {
+        let _ = as_text(report, &mut io::stderr().lock(), Style::default());
+    };
+    deliver_with(report, places, stdout, stderr)
+}
+
+fn deliver_with(
+    report: &Report,
+    places: Places,
+    stdout: impl FnOnce(&Report) -> Result<Written, OutputError>,
+    stderr: impl FnOnce(&Report),
+) -> Result<(), Vec<OutputError>> {
+    let Places { json, junit, text } = places;
     let stdout_taken = [&json, &junit].into_iter().flatten().any(Sink::is_stdout);
-    let mut all = true;
-    if let Some(sink) = json {
-        all &= note(sink.write(|to| write_json(report, to)));
-    }
-    if let Some(sink) = junit {
-        all &= note(sink.write(|to| write_junit(report, to)));
-    }
-    let mut shown = text == TextTo::Nowhere && all;
-    if text == TextTo::Stdout || (!all && !stdout_taken) {
-        let sink = Sink::open(&Target::Stdout);
-        shown = note(sink.and_then(|sink| sink.write(|to| as_text(report, to, Style::stdout()))));
+    let mut errors = Vec::new();
+    let json = json.map(|sink| sink.write(|to| write_json(report, to)));
+    let junit = junit.map(|sink| sink.write(|to| write_junit(report, to)));
+    errors.extend([json, junit].into_iter().flatten().filter_map(Result::err));
+
+    let mut shown = text == TextTo::Nowhere && errors.is_empty();
+    if text == TextTo::Stdout || (!errors.is_empty() && !stdout_taken) {
+        match stdout(report) {
+            Ok(_) => shown = true,
+            Err(err) => errors.push(err),
+        }
     }
     if !shown {
-        // The last resort: whoever closed standard error too wants nothing from us.
-        let _ = as_text(report, &mut io::stderr().lock(), Style::default());
+        stderr(report);
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 fn as_text(report: &Report, mut to: &mut dyn Write, style: Style) -> io::Result<()> {
     render(report, &mut to, style)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, path::Path};
+
+    use super::*;
+
+    /// Delivers; says what failed, and whether text went to standard output and error.
+    fn run(json: Option<Sink>, text: TextTo, stdout_works: bool) -> (usize, bool, bool) {
+        let (out, err) = (Cell::new(false), Cell::new(false));
+        let places = Places { json, junit: None, text };
+        let stdout = |_: &Report| {
+            out.set(true);
+            let full = || io::ErrorKind::StorageFull.into();
+            if stdout_works {
+                Ok(Written::All)
+            } else {
+                Err(OutputError::write(Path::new("standard output"), full()))
+            }
+        };
+        let result = deliver_with(&Report::default(), places, stdout, |_| err.set(true));
+        (result.err().map_or(0, |errors| errors.len()), out.get(), err.get())
+    }
+
+    fn full() -> Option<Sink> {
+        Some(Sink::open(&Target::File("/dev/full".into())).expect("it opens"))
+    }
+
+    fn null() -> Option<Sink> {
+        Some(Sink::open(&Target::File("/dev/null".into())).expect("it opens"))
+    }
+
+    #[test]
+    fn the_report_is_never_lost() {
+        assert_eq!(run(null(), TextTo::Stdout, true), (0, true, false));
+        assert_eq!(run(null(), TextTo::Nowhere, true), (0, false, false));
+        assert_eq!(run(full(), TextTo::Stdout, true), (1, true, false));
+        assert_eq!(run(full(), TextTo::Nowhere, true), (1, true, false));
+        assert_eq!(run(full(), TextTo::Stdout, false), (2, true, true));
+        assert_eq!(run(None, TextTo::Stdout, false), (1, true, true));
+    }
 }

@@ -17,7 +17,7 @@ pub enum OutputError {
         source: io::Error,
     },
     /// It was ready, but not all could be written.
-    #[error("writing {} failed: {source}; nothing of it was kept; {}", .path.display(), remedy(.source))]
+    #[error("writing {} failed: {source}; {}", .path.display(), remedy(.source))]
     Write {
         /// The place.
         path: PathBuf,

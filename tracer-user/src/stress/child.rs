@@ -68,7 +68,7 @@ pub fn child_entry() -> Option<ExitCode> {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The parent reads this.
-            eprintln!("{error}");
+            eprintln!("{:#}", anyhow::Error::from(error));
             ExitCode::from(2)
         }
     })

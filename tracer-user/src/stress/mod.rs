@@ -183,7 +183,7 @@ pub enum StressError {
         query: u32,
     },
     /// A system call failed that should not have.
-    #[error("cannot {what}: {source}")]
+    #[error("cannot {what}{}", remedy(.source))]
     System {
         /// What was being done.
         what: &'static str,
@@ -204,6 +204,19 @@ impl StressError {
     /// Wraps an error with what was being done; for `map_err`.
     fn system<E: Into<std::io::Error>>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::System { what, source: source.into() }
+    }
+}
+
+/// What to do about an error of the kernel's, where something can be done.
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => {
+            " (take fewer --threads or name a --scenario, or raise the limits that `ulimit -a` shows)"
+        }
+        Some(libc::EPERM | libc::EACCES) => {
+            " (a security policy of this system forbids it; name the other scenarios by --scenario)"
+        }
+        _ => "",
     }
 }
 

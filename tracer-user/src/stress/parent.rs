@@ -33,6 +33,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// handlers stay installed. A scenario that fails or crashes does not end the others; its
 /// [`error`](super::ScenarioReport::error) says why.
 ///
+/// The program's `main` must hand children to [`child_entry`](super::child_entry). The calling
+/// thread must not be one that ends early: the kernel kills the children when it does.
+///
 /// # Errors
 /// If the kernel has no SYNC_CORE membarrier, or the processes can't be started.
 pub fn run(plan: &Plan) -> Result<Report, StressError> {

@@ -60,8 +60,8 @@ fn write_report(out: &mut String, report: &Report) -> std::fmt::Result {
         }
         for (what, why) in [("FAILED:", &scenario.error), ("note:", &scenario.note)] {
             if let Some(why) = why {
-                line.word(what);
-                why.split_whitespace().for_each(|word| line.word(word));
+                line.word("  ", what);
+                why.split_whitespace().for_each(|word| line.word(" ", word));
             }
         }
         line.end();
@@ -81,24 +81,26 @@ impl<'a> Wrapped<'a> {
         Self { out, column: INDENT - 2 }
     }
 
-    fn word(&mut self, word: &str) {
+    fn word(&mut self, gap: &str, word: &str) {
         // What can't be broken is cut into lines.
         let mut rest: Vec<char> = word.chars().collect();
+        let mut gap = gap;
         while !rest.is_empty() {
             let part: Vec<char> = rest.drain(..rest.len().min(WIDTH - INDENT)).collect();
-            if self.column + 2 + part.len() > WIDTH {
+            if self.column + gap.len() + part.len() > WIDTH {
                 self.out.push('\n');
                 self.out.push_str(&" ".repeat(INDENT - 2));
                 self.column = INDENT - 2;
+                gap = "  ";
             }
-            self.out.push_str("  ");
+            self.out.push_str(gap);
             self.out.extend(&part);
-            self.column += 2 + part.len();
+            self.column += gap.len() + part.len();
         }
     }
 
     fn pair(&mut self, name: &str, n: u64) {
-        self.word(&format!("{name} {n}"));
+        self.word("  ", &format!("{name} {n}"));
     }
 
     fn end(self) {

@@ -1,7 +1,7 @@
 //! The report as text for people: never wider than 100 columns, the verdict first.
 //!
-//! One file per section; [`page`] keeps the width and the colours, [`table`] aligns. Names that
-//! come from the traced machine are escaped in one place ([`plain::printable`]), so that no thread
+//! One file per section; `page` keeps the width and the colours, `table` aligns. Names that
+//! come from the traced machine are escaped in one place ([`printable`]), so that no thread
 //! can write to the reader's terminal by its name.
 
 mod cpus;

@@ -1,0 +1,269 @@
+//! `unlazy check`: trace, judge, report.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+use crate::{
+    child::{self, Identity, Prepared, Running, Start},
+    exit::Exit,
+    instance::Instance,
+    output::{Places, Target, deliver},
+    probes::Options,
+    progress::{Progress, Status},
+    report::{Command, Report},
+    session::{PERIOD, Session, SyscallProbes},
+};
+
+/// How long a run takes unless told otherwise.
+const DEFAULT_DURATION: Duration = Duration::from_secs(10);
+
+/// How long a command that was interrupted may take to end by itself.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+const ABOUT: &str = "Trace the live kernel, judge it, and print a report";
+
+const LONG_ABOUT: &str = "\
+Trace the live kernel for a time, or exactly while a command runs, and judge what it did: whether \
+every CPU serialized before it returned to user mode where SYNC_CORE membarrier and lazy TLB say that \
+it must.
+
+The whole machine is traced, not only the command. Before the window opens, every CPU is made to \
+switch once, so that its state is known from the first moment.
+
+  unlazy check                          ten seconds of whatever the machine does
+  unlazy check -- unlazy stress         while the built-in workload runs
+  unlazy check --json - -- ./jit-test   the report as JSON on standard output
+  unlazy check --for 1h --junit r.xml   for a CI";
+
+const AFTER_HELP: &str = "\
+Ctrl-C (or SIGTERM, SIGHUP) ends the run early; what was traced until then is judged and printed. A \
+command that is still running then is asked to end (SIGTERM).
+
+Exit codes, whatever the command's own (which the report shows):
+  0  clean: every check that was made passed
+  1  findings: a rule was broken
+  2  wrong usage, or the environment refused something; the reason is on stderr
+  3  inconclusive: something could not be seen or decided, so there is no clean bill";
+
+/// The options of `unlazy check`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(about = ABOUT, long_about = LONG_ABOUT, after_long_help = AFTER_HELP)]
+pub struct Args {
+    /// How long to trace, as 500ms, 10s, 1h30m [default: 10s, or while CMD runs]
+    ///
+    /// With a command this is an upper limit.
+    #[arg(long = "for", value_name = "TIME", value_parser = super::duration)]
+    duration: Option<Duration>,
+
+    /// Write the report as JSON (unlazy.report/1) to F [default: standard output]
+    #[arg(long, value_name = "F", num_args = 0..=1, default_missing_value = "-")]
+    json: Option<PathBuf>,
+
+    /// Write the verdicts as JUnit XML to F, a test case for each rule
+    #[arg(long, value_name = "F")]
+    junit: Option<PathBuf>,
+
+    /// When system calls are traced
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    syscalls: SyscallProbes,
+
+    /// Bytes of buffer for each CPU, as 4MiB [default: 16MiB, at most 512MiB in all]
+    #[arg(long, value_name = "SIZE", value_parser = super::size)]
+    buffer: Option<u64>,
+
+    /// Run CMD as this user (a name or a number) [default: who called sudo, else as we are]
+    #[arg(long, value_name = "USER", requires = "command", conflicts_with = "as_root")]
+    user: Option<String>,
+
+    /// Run CMD as root although sudo was called by somebody else
+    #[arg(long, requires = "command")]
+    as_root: bool,
+
+    /// Take struct offsets and tracepoints from this BTF file, not from the running kernel
+    #[arg(long, value_name = "FILE")]
+    btf: Option<PathBuf>,
+
+    /// Let the eBPF programs say on stderr what they find odd
+    #[arg(long)]
+    debug_programs: bool,
+
+    /// The command whose life is the window, and its arguments
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+impl Args {
+    fn identity(&self) -> Identity {
+        match &self.user {
+            Some(user) => Identity::User(user.clone()),
+            None if self.as_root => Identity::AsRoot,
+            None => Identity::Invoking,
+        }
+    }
+
+    fn options(&self) -> Options {
+        Options { btf: self.btf.clone(), buffer: self.buffer, debug: self.debug_programs }
+    }
+}
+
+/// Runs the command. `start` is how the process was started: what a child inherits.
+///
+/// # Errors
+/// Anything that keeps the run from being made or its report from being written; the exit code is
+/// then 2.
+pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
+    // All that can fail is tried before anything is attached.
+    let json = args.json.as_deref().map(Target::from);
+    let junit = args.junit.as_deref().map(Target::from);
+    let places = Places::open(json.as_ref(), junit.as_ref())?;
+    let prepared = if args.command.is_empty() {
+        None
+    } else {
+        Some(child::prepare(&args.command, &args.identity(), start)?)
+    };
+    let _instance = Instance::acquire()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("can't start the event loop")?;
+    let (report, mut child) = runtime.block_on(trace(args, prepared))?;
+    let delivered = deliver(&report, places);
+    if let Some(child) = &mut child {
+        say_goodbye(child)?;
+    }
+    if let Err(errors) = delivered {
+        for error in errors {
+            eprintln!("unlazy: {error}");
+        }
+        return Ok(Exit::Error);
+    }
+    Ok(Exit::from(report.verdict))
+}
+
+/// The signals that end a run early.
+struct Interrupts {
+    int: Signal,
+    term: Signal,
+    hup: Signal,
+}
+
+impl Interrupts {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            int: signal(SignalKind::interrupt())?,
+            term: signal(SignalKind::terminate())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.int.recv() => {}
+            _ = self.term.recv() => {}
+            _ = self.hup.recv() => {}
+        }
+    }
+}
+
+/// Traces one window; the child is handed back if it is still running.
+async fn trace(
+    args: &Args,
+    prepared: Option<Prepared>,
+) -> anyhow::Result<(Report, Option<Running>)> {
+    // First, so that a signal at any later moment ends the run in order.
+    let mut interrupts = Interrupts::new().context("can't watch for signals")?;
+    super::nice(-10);
+    let mut session = Session::start(&args.options(), args.syscalls)?;
+    let total = match (args.duration, &prepared) {
+        (None, None) => Some(DEFAULT_DURATION),
+        (duration, _) => duration,
+    };
+    session.open_window(prepared.is_some())?;
+    let begun = Instant::now();
+    let mut child = prepared.map(Prepared::release).transpose()?;
+    eprintln!("unlazy: tracing {}", extent(args, total));
+
+    let deadline = total.and_then(|total| begun.checked_add(total));
+    let mut progress = Progress::stderr();
+    let mut tick = interval(PERIOD);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let pidfd = match &child {
+        Some(child) => Some(
+            AsyncFd::register_with_interest(child.pidfd().try_clone_to_owned()?, Interest::READABLE)
+                .context("can't wait for the command")?,
+        ),
+        None => None,
+    };
+    loop {
+        tokio::select! {
+            biased;
+            () = interrupts.any() => break,
+            () = ended(pidfd.as_ref()) => break,
+            () = until(deadline) => break,
+            _ = tick.tick() => {
+                session.pump()?;
+                let (events, lost, findings) = session.progress();
+                let elapsed = begun.elapsed();
+                progress.show(&Status { elapsed, total, events, lost, findings });
+            }
+        }
+    }
+    progress.clear();
+    let mut report = session.close_window()?;
+    if let Some(running) = &mut child {
+        let ended = running.try_wait().context("can't wait for the command")?;
+        report.command = Some(Command {
+            argv: args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+            exit_code: ended.and_then(child::Ended::code),
+            signal: ended.and_then(child::Ended::signal),
+        });
+        if ended.is_some() {
+            child = None;
+        }
+    }
+    Ok((report, child))
+}
+
+async fn ended(pidfd: Option<&AsyncFd<std::os::fd::OwnedFd>>) {
+    match pidfd {
+        // An error would be no reason to wait on.
+        Some(pidfd) => drop(pidfd.readable().await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn extent(args: &Args, total: Option<Duration>) -> String {
+    let limit = total.map(|total| humantime::format_duration(total).to_string());
+    match (args.command.first(), limit) {
+        (Some(command), None) => format!("while {} runs", command.display()),
+        (Some(command), Some(limit)) => {
+            format!("while {} runs, for {limit} at most", command.display())
+        }
+        (None, Some(limit)) => format!("for {limit}"),
+        (None, None) => "until interrupted".to_owned(),
+    }
+}
+
+/// The window is closed and the command still runs: it had its Ctrl-C if there was one at the
+/// terminal; otherwise it is asked to end.
+fn say_goodbye(child: &mut Running) -> anyhow::Result<()> {
+    let waiting = "can't wait for the command";
+    if child.wait_timeout(GOODBYE).context(waiting)?.is_none() {
+        eprintln!("unlazy: asking the command (pid {}) to end", child.pid());
+        child.signal(libc::SIGTERM).context("can't signal the command")?;
+    }
+    Ok(())
+}

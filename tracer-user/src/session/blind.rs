@@ -1,0 +1,39 @@
+//! What tracepoint mode can't see, by name.
+
+use crate::{report::Blindness, source::live::Live};
+
+/// What this mode can't see on any kernel.
+const ALWAYS: &[(&str, &str)] = &[
+    (
+        "whether finish_task_switch and ipi_sync_core really serialize",
+        "no tracepoint stands there; taken from the kernel's source and marked \"assumed\"",
+    ),
+    (
+        "stale TLB entries, freed page tables, mm lifetime, rq->membarrier_state (R3 to R6)",
+        "needs full mode: fentry and per-CPU variables",
+    ),
+    (
+        "the moment of a return to user mode",
+        "inferred from the next system call, page fault or interrupt of that thread",
+    ),
+    (
+        "kthread_use_mm before the kernel thread is switched out",
+        "no tracepoint; seen at the switch as the thread's mm",
+    ),
+    (
+        "exceptions other than page faults, in user and kernel mode",
+        "no tracepoint; each ends in an IRET, so a finding may be milder than it reads",
+    ),
+];
+
+/// What can't be seen here: what no tracepoint shows, and what the missing ones would have.
+pub(super) fn spots(live: &mut Live) -> Vec<Blindness> {
+    let always = ALWAYS
+        .iter()
+        .map(|&(what, why)| Blindness { what: what.to_owned(), why: why.to_owned() });
+    let missing = live.probes().losses().into_iter().map(|loss| Blindness {
+        what: loss.lost.to_owned(),
+        why: format!("{}: {}", loss.name, loss.why),
+    });
+    always.chain(missing).collect()
+}
