@@ -24,6 +24,10 @@ const ONLY_WITH_SYNC_CORE: [&str; 7] = [
     "sys_exit",
 ];
 
+/// What perf events may not sample, so neither perf nor bpftrace can have it: each sample would raise
+/// the next (`arch/x86/include/asm/trace/irq_vectors.h`, at `TRACE_EVENT_PERF_PERM`).
+const NOT_SAMPLED: [&str; 1] = ["irq_vectors:irq_work_exit"];
+
 /// Kinds of probes that sit on a tracepoint.
 const KINDS: [&str; 2] = ["tp_btf", "raw_tp"];
 
@@ -44,7 +48,7 @@ struct Probe {
 }
 
 impl Tracepoints {
-    /// Asks `unlazy doctor` for its probes, and tracefs for their subsystems.
+    /// Those of unlazy's that perf and bpftrace can have. Asks `unlazy doctor` for its probes, and tracefs for their subsystems.
     ///
     /// # Errors
     /// When either cannot be asked, or they do not know a tracepoint in common.
@@ -78,6 +82,7 @@ impl Tracepoints {
         let mut names: Vec<String> = known
             .iter()
             .filter(|full| full.split_once(':').is_some_and(|(_, name)| wanted.contains(name)))
+            .filter(|full| !NOT_SAMPLED.contains(&full.as_str()))
             .cloned()
             .collect();
         names.sort();
@@ -138,6 +143,7 @@ mod tests {
                 {"name": "sched_switch", "kind": "tp_btf", "state": "attached", "why": null},
                 {"name": "sys_enter", "kind": "tp_btf", "state": "attached"},
                 {"name": "csd_function_entry", "kind": "raw_tp", "state": "skipped"},
+                {"name": "irq_work_exit", "kind": "tp_btf", "state": "attached"},
                 {"name": "csd_queue_cpu", "kind": "raw_tp", "state": "attached"},
                 {"name": "tlb_flush", "kind": "fentry", "state": "attached"}]}"#,
         )
@@ -145,7 +151,8 @@ mod tests {
         let known = parse_formats(
             "tlb/tlb_flush/format\nsched/sched_switch/format\nsched/sched_switch_x/format\n\
              raw_syscalls/sys_enter/format\ncsd/csd_function_entry/format\n\
-             csd/csd_queue_cpu/format\nheader\n",
+             csd/csd_queue_cpu/format\n\
+             irq_vectors/irq_work_exit/format\nheader\n",
         );
         let all = Tracepoints::match_up(&doctor, &known);
         assert_eq!(all.0, ["csd:csd_queue_cpu", "raw_syscalls:sys_enter", "sched:sched_switch"]);
