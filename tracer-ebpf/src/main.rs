@@ -14,6 +14,7 @@
 mod csd;
 mod emit;
 mod fault;
+mod full;
 mod hotplug;
 mod ipi;
 mod irq;

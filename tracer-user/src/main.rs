@@ -19,7 +19,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    //Doctor(commands::doctor::Args),
+    Doctor(commands::doctor::Args),
     Check(commands::check::Args),
     Stress(commands::stress::Args),
 }
@@ -35,7 +35,10 @@ fn main() -> ExitCode {
     let start = Start::capture();
     let cli = Cli::parse();
     let done = std::panic::catch_unwind(|| match &cli.command {
-        //Command::Doctor(args) => commands::doctor::run(args),
+        Command::Doctor(args) => {
+            let works = commands::doctor::run(args, &unlazy::kernel::facts())?;
+            Ok(if works { Exit::Clean } else { Exit::Error })
+        }
         Command::Check(args) => commands::check::run(args, &start),
         Command::Stress(args) => commands::stress::run(args),
     });

@@ -1,6 +1,8 @@
 //! The real programs on the running kernel. Needs root and a binary that carries the eBPF object;
 //! without either there is nothing to test, and each test says so.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     collections::{BTreeMap, HashMap},
     fs,

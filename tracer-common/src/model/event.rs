@@ -109,6 +109,26 @@ pub enum Event {
     SyscallProbes(bool),
 }
 
+impl Event {
+    /// Whose event it is: the task that was `current`, where the event tells.
+    pub(super) const fn current(&self) -> Option<u32> {
+        Some(match self {
+            Self::Switch { switch, .. } => switch.prev_tid,
+            Self::TlbFlush(w) => w.tid,
+            Self::IrqEntry(w) | Self::IrqExit(w) => w.tid,
+            Self::CsdQueue { tid, .. } => *tid,
+            Self::CsdLocal { local, .. } => local.tid,
+            Self::IpiCpu(w) => w.tid,
+            Self::IpiMask(w) => w.tid,
+            Self::SysEnter(w) | Self::SysExit(w) => w.tid,
+            Self::MembarrierEnter(w) | Self::MembarrierExit(w) => w.tid,
+            Self::PageFault { fault: w, .. } | Self::Redirect(w) => w.tid,
+            Self::UserReturn(w) => w.tid,
+            _ => return None,
+        })
+    }
+}
+
 /// Why a record could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError {

@@ -1,7 +1,7 @@
 //! Tasks that are born and take new programs, CPUs that come and go, and events that are lost.
 
 use super::{
-    At, Cpu, Model, Store,
+    At, Cpu, Doubt, Evidence, MmId, Model, Rule, Store, SyncCause,
     state::{Task, Tri, Way},
 };
 use crate::wire::{Exec, Fork, Hotplug, membarrier_state};
@@ -40,6 +40,7 @@ impl Model {
     fn forget(c: &mut Cpu, ts: u64) {
         *c = Cpu {
             seen: c.seen,
+            was_known: c.was_known,
             offline: c.offline,
             sync: c.sync,
             maybe_sync: ts,
@@ -50,6 +51,36 @@ impl Model {
             debt: c.debt.map(|debt| super::Debt { maybe_paid: true, ..debt }),
             ..Cpu::default()
         };
+    }
+
+    /// `tid` is running, and was it that was switched in last?
+    ///
+    /// A kernel may run no probes while certain tasks are current (a sandbox hides its own agent
+    /// so). Such a task is seen to be switched in and never to do anything, least of all to be
+    /// switched out.
+    pub(super) fn settle_dark<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, tid: u32) {
+        if !c.known || tid == c.tid || tid == c.tgid || s.has_run(c.tid) {
+            return;
+        }
+        s.dark(c.tid);
+        let tally = s.tally();
+        tally.switches += 1;
+        tally.unseen_switches += 1;
+        if c.registered() {
+            Self::doubt(s, c, Rule::R1, Doubt::Unseen);
+            Self::doubt(s, c, Rule::R2, Doubt::Unseen);
+        }
+        let dark = (c.logical, c.last_ts);
+        Self::forget(c, at.ts);
+        c.dark = dark;
+    }
+
+    /// The task after an unseen switch runs on `mm`: from another mm it came by a CR3 write.
+    pub(super) fn settle_dark_mm<S: Store>(s: &mut S, c: &mut Cpu, mm: MmId) {
+        let (before, ts) = core::mem::take(&mut c.dark);
+        if ts != 0 && before != 0 && mm != 0 && mm != before {
+            Self::serialized(s, c, ts, SyncCause::Cr3, Evidence::Assumed);
+        }
     }
 
     pub(super) fn on_hotplug<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &Hotplug) {

@@ -135,10 +135,13 @@ impl Model {
             | Event::RqState(_)
             | Event::Serialized(_) => return,
             // Not over yet: this is the switch's own CR3 write.
-            Event::TlbFlush(flush) if Self::is_switch_cr3(c, flush) => {}
+            Event::TlbFlush(flush) if Self::is_switch_cr3(c, flush) => return,
             _ => self.switch_done(s, c, at, None),
         }
         c.in_user = 0;
+        if let Some(tid) = event.current() {
+            self.settle_dark(s, c, at, tid);
+        }
         self.settle_iret(s, c, at, event);
     }
 

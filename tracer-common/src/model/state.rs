@@ -70,8 +70,15 @@ pub struct Cpu {
     pub offline: bool,
     /// An event of this CPU has been seen.
     pub seen: bool,
+    /// It was known at some time.
+    pub was_known: bool,
+    /// After an unseen switch: the logical mm before it, and a time before it. 0 where there is
+    /// none.
+    pub dark: (MmId, u64),
     /// The running task's pid; 0 is the idle task.
     pub tid: u32,
+    /// The running task's tgid; an exec by another thread than the leader makes it the tid.
+    pub tgid: u32,
     /// It is a kernel thread (the idle task is one).
     pub kthread: bool,
     /// The logical mm: `rq->curr->mm`; 0 for a kernel thread without one.

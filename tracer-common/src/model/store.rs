@@ -26,6 +26,12 @@ pub trait Store {
     fn known_task(&mut self, tid: u32) -> Option<&mut Task>;
     /// A task is gone.
     fn task_gone(&mut self, tid: u32);
+    /// A task was seen running: events came from it.
+    fn ran(&mut self, tid: u32);
+    /// Whether a task was ever seen running.
+    fn has_run(&self, tid: u32) -> bool;
+    /// A task ran for which the kernel runs no probes.
+    fn dark(&mut self, tid: u32);
     /// The counters.
     fn tally(&mut self) -> &mut Tally;
     /// A rule was broken.

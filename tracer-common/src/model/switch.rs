@@ -20,8 +20,11 @@ impl Model {
     ) {
         s.tally().switches += 1;
         let prev_kthread = flags & switch_flags::PREV_KTHREAD != 0;
+        s.ran(w.prev_tid);
         if c.known {
             Self::check_prev(s, c, at, flags, w);
+        } else {
+            Self::settle_dark_mm(s, c, w.prev_mm);
         }
         if w.prev_mm != 0 {
             // Whoever runs on an mm of its own has it loaded.
@@ -33,7 +36,9 @@ impl Model {
         }
         let (real_before, lazy_before) = (c.real, c.lazy);
         c.known = true;
+        c.was_known = true;
         c.tid = w.next_tid;
+        c.tgid = w.next_tgid;
         c.kthread = flags & switch_flags::NEXT_KTHREAD != 0;
         c.switched_at = at.ts;
         c.state = w.next_state;
@@ -83,9 +88,12 @@ impl Model {
     fn check_prev<S: Store>(s: &mut S, c: &mut Cpu, at: At, flags: u16, w: &Switch) {
         let prev_kthread = flags & switch_flags::PREV_KTHREAD != 0;
         let exiting = flags & switch_flags::PREV_EXITING != 0;
-        r7::equal(s, c, at, Divergence::Task, u64::from(c.tid), u64::from(w.prev_tid));
-        if c.tid != w.prev_tid {
-            return;
+        if w.prev_tid != c.tgid {
+            // (An exec gives its thread the leader's id.)
+            r7::equal(s, c, at, Divergence::Task, u64::from(c.tid), u64::from(w.prev_tid));
+            if c.tid != w.prev_tid {
+                return;
+            }
         }
         if w.prev_mm != c.logical && (prev_kthread || (w.prev_mm == 0 && exiting)) {
             // kthread_use_mm, kthread_unuse_mm or exit_mm, at some moment since the switch in.

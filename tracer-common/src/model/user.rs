@@ -13,6 +13,7 @@ impl Model {
         if mm == 0 {
             return;
         }
+        Self::settle_dark_mm(s, c, mm);
         match c.way {
             Way::Leaving(frame, since) => {
                 s.tally().returns_inferred += 1;

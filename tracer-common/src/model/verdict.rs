@@ -222,6 +222,9 @@ pub struct Tally {
     pub divergences: [u64; 7],
     /// Context switches.
     pub switches: u64,
+    /// Those of `switches` that no event told: the kernel ran no probe for the task that was
+    /// switched out, and another was running at the next event.
+    pub unseen_switches: u64,
     /// Changes of a CPU's logical mm.
     pub logical_changes: u64,
     /// A CPU became lazy.

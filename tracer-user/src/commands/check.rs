@@ -4,7 +4,6 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use tokio::{
-    io::{Interest, unix::AsyncFd},
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
@@ -193,18 +192,13 @@ async fn trace(
     let mut progress = Progress::stderr();
     let mut tick = interval(PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let pidfd = match &child {
-        Some(child) => Some(
-            AsyncFd::register_with_interest(child.pidfd().try_clone_to_owned()?, Interest::READABLE)
-                .context("can't wait for the command")?,
-        ),
-        None => None,
-    };
+    let mut children = signal(SignalKind::child()).context("can't wait for the command")?;
+    let mut ended = None;
     loop {
         tokio::select! {
             biased;
             () = interrupts.any() => break,
-            () = ended(pidfd.as_ref()) => break,
+            _ = children.recv(), if child.is_some() => {}
             () = until(deadline) => break,
             _ = tick.tick() => {
                 session.pump()?;
@@ -213,11 +207,20 @@ async fn trace(
                 progress.show(&Status { elapsed, total, events, lost, findings });
             }
         }
+        // A SIGCHLD may come before anybody listens, so every turn looks.
+        if let Some(running) = &mut child {
+            ended = running.try_wait().context("can't wait for the command")?;
+            if ended.is_some() {
+                break;
+            }
+        }
     }
     progress.clear();
     let mut report = session.close_window()?;
     if let Some(running) = &mut child {
-        let ended = running.try_wait().context("can't wait for the command")?;
+        if ended.is_none() {
+            ended = running.try_wait().context("can't wait for the command")?;
+        }
         report.command = Some(Command {
             argv: args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
             exit_code: ended.and_then(child::Ended::code),
@@ -228,14 +231,6 @@ async fn trace(
         }
     }
     Ok((report, child))
-}
-
-async fn ended(pidfd: Option<&AsyncFd<std::os::fd::OwnedFd>>) {
-    match pidfd {
-        // An error would be no reason to wait on.
-        Some(pidfd) => drop(pidfd.readable().await),
-        None => std::future::pending().await,
-    }
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -1,7 +1,7 @@
 //! The commands: one file each, arguments and all.
 
 pub mod check;
-//pub mod doctor;
+pub mod doctor;
 pub mod stress;
 
 use std::time::Duration;

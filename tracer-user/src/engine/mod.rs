@@ -174,6 +174,21 @@ impl Engine {
         self.store.registered()
     }
 
+    /// Online CPUs whose state was never known.
+    pub fn never_known(&self) -> usize {
+        self.store.never_known()
+    }
+
+    /// Tasks for which the kernel runs no probes, by name.
+    pub fn dark_tasks(&self) -> Vec<String> {
+        let name = |&tid: &u32| {
+            self.names
+                .comm(tid)
+                .map_or_else(|| format!("tid {tid}"), |comm| format!("{comm}/{tid}"))
+        };
+        self.store.dark_tasks().iter().map(name).collect()
+    }
+
     /// Findings so far.
     pub const fn found(&self) -> u64 {
         self.found

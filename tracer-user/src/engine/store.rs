@@ -1,5 +1,7 @@
 //! The model's storage in user space.
 
+use std::collections::BTreeSet;
+
 use rustc_hash::FxHashMap;
 use tracer_common::{
     model::{CallCounts, Cpu, Finding, Mm, MmId, SKIPS, Store, Tally, Task},
@@ -11,6 +13,12 @@ const MOST: usize = 1 << 20;
 
 /// How many mms that are gone are kept for the report.
 const GONE_KEPT: usize = 1024;
+
+/// No pid is larger (`include/linux/threads.h:PID_MAX_LIMIT`).
+const PID_LIMIT: u32 = 4 << 20;
+
+/// How many tasks without probes are kept by name.
+const DARK_KEPT: usize = 64;
 
 /// What the mms that are gone and not kept come to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,6 +33,9 @@ pub(super) struct UserStore {
     cpus: Vec<Cpu>,
     mms: FxHashMap<MmId, Mm>,
     tasks: FxHashMap<u32, Task>,
+    /// A bit for each task that was seen running.
+    ran: Vec<u64>,
+    dark: BTreeSet<u32>,
     gone: Vec<(MmId, Mm)>,
     omitted: Omitted,
     tally: Tally,
@@ -37,6 +48,8 @@ impl UserStore {
             cpus: vec![Cpu::default(); cpus as usize],
             mms: FxHashMap::default(),
             tasks: FxHashMap::default(),
+            ran: Vec::new(),
+            dark: BTreeSet::new(),
             gone: Vec::new(),
             omitted: Omitted::default(),
             tally: Tally::default(),
@@ -58,6 +71,11 @@ impl UserStore {
         self.cpus.iter().all(|cpu| cpu.known || cpu.offline)
     }
 
+    /// Online CPUs whose state was never known.
+    pub(super) fn never_known(&self) -> usize {
+        self.cpus.iter().filter(|cpu| !cpu.was_known && !cpu.offline).count()
+    }
+
     pub(super) fn registered(&self) -> usize {
         self.mms.values().filter(|mm| mm.state & membarrier_state::SYNC_CORE != 0).count()
     }
@@ -70,6 +88,11 @@ impl UserStore {
     pub(super) fn mms_iter(&self) -> impl Iterator<Item = (MmId, &Mm)> {
         let alive = self.mms.iter().map(|(&id, mm)| (id, mm));
         alive.chain(self.gone.iter().map(|(id, mm)| (*id, mm)))
+    }
+
+    /// Tasks for which the kernel runs no probes.
+    pub(super) const fn dark_tasks(&self) -> &BTreeSet<u32> {
+        &self.dark
     }
 
     pub(super) const fn omitted(&self) -> &Omitted {
@@ -159,6 +182,29 @@ impl Store for UserStore {
 
     fn task_gone(&mut self, tid: u32) {
         self.tasks.remove(&tid);
+        if let Some(word) = self.ran.get_mut(tid as usize / 64) {
+            *word &= !(1 << (tid % 64));
+        }
+    }
+
+    fn ran(&mut self, tid: u32) {
+        let index = tid as usize / 64;
+        if index >= self.ran.len() && tid < PID_LIMIT {
+            self.ran.resize(index + 1, 0);
+        }
+        if let Some(word) = self.ran.get_mut(index) {
+            *word |= 1 << (tid % 64);
+        }
+    }
+
+    fn has_run(&self, tid: u32) -> bool {
+        self.ran.get(tid as usize / 64).is_some_and(|word| word & 1 << (tid % 64) != 0)
+    }
+
+    fn dark(&mut self, tid: u32) {
+        if self.dark.len() < DARK_KEPT {
+            self.dark.insert(tid);
+        }
     }
 
     fn tally(&mut self) -> &mut Tally {

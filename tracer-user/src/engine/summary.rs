@@ -48,6 +48,7 @@ impl Engine {
             mms_omitted,
             transitions: report::Transitions {
                 switches: tally.switches,
+                unseen_switches: tally.unseen_switches,
                 logical_changes: Some(tally.logical_changes),
                 enter_lazy: Some(tally.enter_lazy),
                 unlazy_same_mm: self.if_cr3(tally.unlazy_same_mm),

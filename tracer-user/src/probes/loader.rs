@@ -20,7 +20,7 @@ use super::{
     counters::{self, CpuCounters, Missed},
     log::ToStderr,
     object,
-    plan::{Impossible, Loss, Plan, Planned},
+    plan::{Foreign, Impossible, Loss, Plan, Planned},
     privileges::Privileges,
     refusal::{not_permitted, reason},
     rings::{self, Ring, RingError},
@@ -30,8 +30,9 @@ use super::{
 /// What can be chosen about loading.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Take offsets and tracepoints from this file, not from the running kernel. Attaching always
-    /// needs the kernel's own BTF: this is for trying out what unlazy does on another kernel.
+    /// Take tracepoints and fields from this file, an edited copy of the running kernel's BTF:
+    /// for trying out what happens where something is missing. It is no way to trace a kernel
+    /// without BTF: the kernel itself needs its own to load a program.
     pub btf: Option<PathBuf>,
     /// Bytes of buffer for each CPU.
     pub buffer: Option<u64>,
@@ -66,6 +67,9 @@ pub enum LoadError {
     /// The plan has a hole that can't be filled.
     #[error(transparent)]
     Impossible(#[from] Impossible),
+    /// The plan is for another kernel.
+    #[error("{0}; nothing can be traced with it, but `unlazy doctor --btf` shows what would be")]
+    Foreign(#[from] Foreign),
     /// The buffers could not be created.
     #[error(transparent)]
     Rings(#[from] RingError),
@@ -135,16 +139,22 @@ impl Probes {
         let path = options.btf.clone().unwrap_or_else(|| KERNEL_BTF.into());
         let plan = Plan::new(&Btf::from_file(&path)?);
         plan.possible()?;
-        Self::load_planned(object, plan, options)
+        let probes = Self::load_planned(object, plan, options)?;
+        probes.still_possible()?;
+        Ok(probes)
     }
 
-    /// As [`load`](Self::load), with a plan that is already made.
+    /// As [`load`](Self::load), with an object and a plan that are already there, and even if what
+    /// is indispensable is refused: for finding out what the kernel thinks of the rest.
     ///
     /// # Errors
-    /// As there.
+    /// As there, but for [`LoadError::Impossible`].
     pub fn load_planned(object: &[u8], plan: Plan, options: &Options) -> Result<Self, LoadError> {
         if !Privileges::current().suffice() {
             return Err(LoadError::Privileges);
+        }
+        if options.btf.is_some() {
+            plan.fits(&Plan::new(&Btf::from_file(KERNEL_BTF.as_ref())?))?;
         }
         // Attaching goes by the kernel's own type ids, whatever the plan was made from.
         let kernel = KernelBtf::from_sys_fs().map_err(|error| BtfError::Read {
@@ -175,9 +185,7 @@ impl Probes {
                 ever_attached: false,
             });
         }
-        let probes = Self { slots, rings, logger, ebpf };
-        probes.still_possible()?;
-        Ok(probes)
+        Ok(Self { slots, rings, logger, ebpf })
     }
 
     /// Attaches what is attached for the whole run.
@@ -229,6 +237,27 @@ impl Probes {
         }
         let state = slot.state();
         if state.state == State::Attached { Ok(()) } else { Err(state.why) }
+    }
+
+    /// Puts a program that does nothing on a function that nobody calls, and takes it away again:
+    /// whether full mode is possible.
+    ///
+    /// # Errors
+    /// The kernel's reason.
+    pub fn try_fentry(&mut self) -> Result<(), String> {
+        const FUNCTION: &str = "bpf_fentry_test1";
+        let kernel = KernelBtf::from_sys_fs().map_err(|error| error.to_string())?;
+        let Some(Program::FEntry(program)) = self.ebpf.program_mut("fentry_test") else {
+            return Err("the eBPF object has no program to try it with".to_owned());
+        };
+        let tried = program
+            .load(FUNCTION, &kernel)
+            .and_then(|()| program.attach())
+            .and_then(|id| program.take_link(id));
+        // Loaded or not, it has served its purpose; the link goes here too.
+        let result = tried.map(drop).map_err(|error| reason(&error));
+        let _ = program.unload();
+        result
     }
 
     /// Every probe of the table and what became of it.

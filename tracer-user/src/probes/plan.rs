@@ -59,6 +59,18 @@ pub struct Impossible {
     pub why: String,
 }
 
+/// The plan was made from another kernel's BTF than the one that is running.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("that BTF describes another kernel: {path} is at byte {there} there and {here} here")]
+pub struct Foreign {
+    /// A field that tells them apart.
+    pub path: &'static str,
+    /// Its offset in the running kernel.
+    pub here: u32,
+    /// Its offset in the file.
+    pub there: u32,
+}
+
 /// What is missing, and what that costs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
@@ -106,6 +118,23 @@ impl Plan {
             .unwrap_or(Ok(()))
     }
 
+    /// Whether this plan's offsets are those of the kernel that `running` was made from. With others
+    /// a program would be refused or, worse, read the wrong fields.
+    ///
+    /// # Errors
+    /// [`Foreign`] names a field that is elsewhere.
+    pub fn fits(&self, running: &Self) -> Result<(), Foreign> {
+        for (field, &there) in &self.offsets {
+            match running.offsets.get(field) {
+                Some(&here) if here != there => {
+                    return Err(Foreign { path: field.info().path, here, there });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// What will be missed because a probe of some importance can't be had.
     pub fn losses(&self) -> impl Iterator<Item = Loss> + '_ {
         self.probes.iter().filter_map(|planned| {
@@ -123,7 +152,7 @@ fn obstacle(probe: &'static Probe, btf: &Btf, missing: &BTreeMap<Field, String>)
     match probe.kind {
         ProbeKind::TpBtf | ProbeKind::RawTp => match btf.tracepoint(probe.name) {
             Ok(Some(prototype)) => {
-                if let Err(why) = fits(probe, &prototype) {
+                if let Err(why) = has_arguments(probe, &prototype) {
                     return Some(Skip::Shape(why));
                 }
             }
@@ -144,7 +173,7 @@ fn obstacle(probe: &'static Probe, btf: &Btf, missing: &BTreeMap<Field, String>)
 }
 
 /// Whether the tracepoint has what the program reads.
-fn fits(probe: &Probe, prototype: &Prototype) -> Result<(), String> {
+fn has_arguments(probe: &Probe, prototype: &Prototype) -> Result<(), String> {
     let Prototype(args) = prototype;
     for used in probe.args {
         let place = format!("argument {} ({})", used.index + 1, used.name);

@@ -158,6 +158,9 @@ impl Skipped {
 pub struct Transitions {
     /// Context switches.
     pub switches: u64,
+    /// Those of `switches` that no event told: the kernel runs no probes for some tasks (a sandbox
+    /// hides its agent so), but their next neighbour's events show that they were switched out.
+    pub unseen_switches: u64,
     /// Changes of a CPU's logical mm.
     pub logical_changes: Option<u64>,
     /// A kernel thread came and kept the mm: `enter_lazy_tlb`.

@@ -1,6 +1,6 @@
 //! What tracepoint mode can't see, by name.
 
-use crate::{report::Blindness, source::live::Live};
+use crate::{engine::Engine, report::Blindness, source::live::Live};
 
 /// What this mode can't see on any kernel.
 const ALWAYS: &[(&str, &str)] = &[
@@ -27,13 +27,18 @@ const ALWAYS: &[(&str, &str)] = &[
 ];
 
 /// What can't be seen here: what no tracepoint shows, and what the missing ones would have.
-pub(super) fn spots(live: &mut Live) -> Vec<Blindness> {
-    let always = ALWAYS
-        .iter()
-        .map(|&(what, why)| Blindness { what: what.to_owned(), why: why.to_owned() });
+pub(super) fn spots(live: &mut Live, engine: &Engine) -> Vec<Blindness> {
+    let always =
+        ALWAYS.iter().map(|&(what, why)| Blindness { what: what.to_owned(), why: why.to_owned() });
     let missing = live.probes().losses().into_iter().map(|loss| Blindness {
         what: loss.lost.to_owned(),
         why: format!("{}: {}", loss.name, loss.why),
     });
-    always.chain(missing).collect()
+    let dark = engine.dark_tasks();
+    let dark = (!dark.is_empty()).then(|| Blindness {
+        what: format!("what these threads do: {}", dark.join(", ")),
+        why: "this kernel runs no probes while they are current; their switches out are inferred"
+            .to_owned(),
+    });
+    always.chain(missing).chain(dark).collect()
 }

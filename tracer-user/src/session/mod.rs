@@ -270,7 +270,7 @@ impl Session {
             findings_total: judged.findings_total,
             findings: judged.findings,
             findings_omitted: judged.findings_omitted,
-            blind_spots: blind::spots(&mut self.live),
+            blind_spots: blind::spots(&mut self.live, &self.engine),
             syscall_coverage: Some(report::SyscallCoverage {
                 attached_ns: self.syscalls.attached_for(),
                 window_ns: end - start,
@@ -296,7 +296,7 @@ impl Session {
             }
             report.overhead = self.overhead(window);
         }
-        reasons::decide(&mut report);
+        reasons::decide(&mut report, self.engine.never_known());
         Ok(report)
     }
 

@@ -3,7 +3,7 @@
 //! Our own reader, because the file may come from anywhere (`--btf FILE`) and must never bring us
 //! down: `btf-rs` is LGPL (we are linked statically under MIT or Apache-2.0) and turns every name
 //! into a string first, aya's reader hides members and indexes unchecked. This one borrows, checks
-//! every bound, and follows at most [`MAX_DEPTH`] links.
+//! every bound, and follows only so many links.
 //!
 //! Format: `Documentation/bpf/btf.rst`, `include/uapi/linux/btf.h`.
 

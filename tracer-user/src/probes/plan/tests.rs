@@ -124,3 +124,17 @@ fn a_changed_argument_is_refused_by_its_type() {
         "argument 1 (mm) of exit_mmap is struct other * on this kernel; struct mm_struct * is expected"
     );
 }
+
+#[test]
+fn a_plan_for_another_kernel_does_not_fit() {
+    let running = Plan::new(&kernel(4, &[]));
+    let mut other = running.clone();
+    assert_eq!(other.fits(&running), Ok(()));
+    other.offsets.remove(&Field::TaskComm);
+    assert_eq!(other.fits(&running), Ok(()), "what is missing there is not read");
+    other.offsets.insert(Field::TaskPid, 1000);
+    assert_eq!(
+        other.fits(&running),
+        Err(Foreign { path: "task_struct.pid", here: 64, there: 1000 })
+    );
+}

@@ -50,7 +50,7 @@ pub fn markdown() -> String {
 /// `document` with its table, which stands between two comments, brought up to date; `None` if
 /// the comments aren't there.
 #[must_use]
-pub fn replaces_section(document: &str) -> Option<String> {
+pub fn update_section(document: &str) -> Option<String> {
     let (before, rest) = document.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;
     Some(format!("{before}{BEGIN}\n{}\n{END}{after}", markdown()))

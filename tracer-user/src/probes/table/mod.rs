@@ -6,7 +6,7 @@ mod markdown;
 
 pub use entries::PROBES;
 pub use fields::{Field, FieldInfo};
-pub use markdown::{markdown, replaces_section};
+pub use markdown::{markdown, update_section};
 
 /// How a probe is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -35,9 +35,9 @@ fn what_everybody_would_pay_for_is_attached_only_when_needed() {
 #[test]
 fn the_table_goes_between_its_comments() {
     let document = "# Title\n<!-- probes: begin -->\noutdated\n<!-- probes: end -->\nrest\n";
-    let new = replaces_section(document).unwrap();
+    let new = update_section(document).unwrap();
     assert!(new.starts_with("# Title\n") && new.ends_with("\nrest\n"));
     assert!(new.contains("`sched:sched_switch`") && !new.contains("outdated"));
-    assert_eq!(replaces_section(&new).as_deref(), Some(&*new), "a second time changes nothing");
-    assert_eq!(replaces_section("no table here"), None);
+    assert_eq!(update_section(&new).as_deref(), Some(&*new), "a second time changes nothing");
+    assert_eq!(update_section("no table here"), None);
 }

@@ -1,0 +1,153 @@
+//! Tries everything out.
+
+use std::path::Path;
+
+use super::{
+    advice::advice,
+    report::{BtfFile, Doctor, Mode, Modes, ProbeLine, SCHEMA, Tried, Works},
+};
+use crate::probes::{
+    LoadError, Options, ProbeState, Probes,
+    btf::{Btf, KERNEL_BTF},
+    object,
+    plan::Plan,
+    privileges::Privileges,
+    rings,
+    table::{Need, PROBES},
+};
+
+/// Loads every program, attaches each alone, takes it away again, and says what happened. `kernel`
+/// is passed on; `btf` replaces the running kernel's.
+#[must_use]
+pub fn examine(kernel: serde_json::Value, btf: Option<&Path>) -> Doctor {
+    let privileges = Privileges::current();
+    let path = btf.unwrap_or(Path::new(KERNEL_BTF));
+    let types = Btf::from_file(path);
+    let file = BtfFile {
+        path: path.display().to_string(),
+        bytes: types.as_ref().ok().map(Btf::bytes),
+        why: types.as_ref().err().map(ToString::to_string).unwrap_or_default(),
+    };
+    let (probes, modes) = match types {
+        Ok(types) => try_out(&Plan::new(&types), btf),
+        Err(error) => {
+            let why = LoadError::Btf(error).to_string();
+            (
+                lines(|_| (Tried::Skipped, "not tried: there is no usable BTF".to_owned())),
+                neither(&why),
+            )
+        }
+    };
+    let mut doctor = Doctor {
+        schema: SCHEMA,
+        mode: modes.tracepoint.ok.then_some(Mode::Tracepoint),
+        kernel,
+        privileges: privileges.into(),
+        btf: file,
+        probes,
+        modes,
+        advice: Vec::new(),
+    };
+    doctor.advice = advice(&doctor);
+    doctor
+}
+
+/// A line for each probe of the table.
+fn lines(mut state: impl FnMut(usize) -> (Tried, String)) -> Vec<ProbeLine> {
+    PROBES
+        .iter()
+        .enumerate()
+        .map(|(index, probe)| {
+            let (state, why) = state(index);
+            ProbeLine {
+                name: probe.name,
+                subsystem: probe.subsystem,
+                kind: probe.kind.name(),
+                need: probe.need.name(),
+                state,
+                why,
+                gives: probe.gives,
+                lost_without: probe.lost_without,
+            }
+        })
+        .collect()
+}
+
+fn neither(why: &str) -> Modes {
+    let no = || Works { ok: false, why: why.to_owned() };
+    Modes { tracepoint: no(), full: no() }
+}
+
+/// What the plan alone says, where the kernel can't be asked because of `why`.
+fn untried(plan: &Plan, why: &LoadError) -> (Vec<ProbeLine>, Modes) {
+    let lines = lines(|index| {
+        let skip = plan.probes.get(index).and_then(|planned| planned.skip.as_ref());
+        let why = skip.map_or_else(|| format!("not tried: {}", short(why)), ToString::to_string);
+        (Tried::Skipped, why)
+    });
+    let mut modes = neither(&why.to_string());
+    modes.full.why = format!("not tried: {}", short(why));
+    (lines, modes)
+}
+
+/// The same in a few words, for a place where it stands fifty times.
+fn short(why: &LoadError) -> &'static str {
+    match why {
+        LoadError::NoObject => "built without the eBPF programs",
+        LoadError::Privileges => "needs root",
+        LoadError::Foreign(_) => "the BTF is another kernel's",
+        LoadError::NotPermitted(_) => "the kernel refuses eBPF",
+        _ => "nothing could be loaded",
+    }
+}
+
+fn try_out(plan: &Plan, btf: Option<&Path>) -> (Vec<ProbeLine>, Modes) {
+    let options = Options {
+        btf: btf.map(Path::to_owned),
+        buffer: Some(u64::from(rings::MIN)),
+        ..Options::default()
+    };
+    let loaded = object::embedded()
+        .ok_or(LoadError::NoObject)
+        .and_then(|object| Probes::load_planned(object, plan.clone(), &options));
+    let mut probes = match loaded {
+        Ok(probes) => probes,
+        Err(error) => return untried(plan, &error),
+    };
+    for probe in PROBES {
+        // What came of it stands in the states.
+        let _ = probes.try_alone(probe.name);
+    }
+    let states = probes.states();
+    let full = match probes.try_fentry() {
+        // The probes of full mode don't exist yet; what the kernel allows is known all the same.
+        Ok(()) => Works {
+            ok: false,
+            why: "this kernel allows it; this version of unlazy has no probes for it yet"
+                .to_owned(),
+        },
+        Err(why) => Works { ok: false, why: format!("fentry: {why}") },
+    };
+    let modes = Modes { tracepoint: tracepoint(&states), full };
+    let mut states = states.into_iter();
+    let lines = lines(|_| match states.next() {
+        Some(ProbeState { state, why, .. }) => (state.into(), why),
+        None => (Tried::Skipped, "not tried".to_owned()),
+    });
+    (lines, modes)
+}
+
+/// Whether enough was attached, and what of importance was not.
+fn tracepoint(states: &[ProbeState]) -> Works {
+    let missing = |need: Need| {
+        states.iter().filter(move |state| {
+            state.probe.need == need && Tried::from(state.state) != Tried::Attached
+        })
+    };
+    if let Some(state) = missing(Need::Required).next() {
+        return Works { ok: false, why: format!("{}: {}", state.probe.name, state.why) };
+    }
+    let lost: Vec<_> = missing(Need::Important).map(|state| state.probe.name).collect();
+    let why = if lost.is_empty() { String::new() } else { format!("without {}", lost.join(", ")) };
+    Works { ok: true, why }
+}

@@ -1,0 +1,140 @@
+//! `unlazy.doctor/1`.
+
+use serde::Serialize;
+
+use crate::probes::{State, privileges::Privileges};
+
+/// The name and version of the contract that [`Doctor`] keeps.
+pub const SCHEMA: &str = "unlazy.doctor/1";
+
+/// Everything that `doctor` found out.
+#[derive(Clone, Debug, Serialize)]
+pub struct Doctor {
+    /// Always [`SCHEMA`].
+    pub schema: &'static str,
+    /// The mode that a run would use; `null` if none works.
+    pub mode: Option<Mode>,
+    /// The kernel and CPU, as reports have it.
+    pub kernel: serde_json::Value,
+    /// What this process may do.
+    pub privileges: Privilege,
+    /// The BTF that fields and tracepoints were looked up in.
+    pub btf: BtfFile,
+    /// Every probe of the table.
+    pub probes: Vec<ProbeLine>,
+    /// Which modes work.
+    pub modes: Modes,
+    /// What to do, most important first.
+    pub advice: Vec<String>,
+}
+
+/// A way of tracing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Tracepoints alone.
+    Tracepoint,
+    /// Also functions and per-CPU variables.
+    Full,
+}
+
+/// What this process may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "capabilities are independent of each other")]
+pub struct Privilege {
+    /// They suffice to trace.
+    pub ok: bool,
+    /// The effective user is root.
+    pub root: bool,
+    /// `CAP_BPF` is effective.
+    pub cap_bpf: bool,
+    /// `CAP_PERFMON` is effective.
+    pub cap_perfmon: bool,
+    /// `CAP_SYS_ADMIN` is effective.
+    pub cap_sys_admin: bool,
+}
+
+impl From<Privileges> for Privilege {
+    fn from(privileges: Privileges) -> Self {
+        let Privileges { root, bpf, perfmon, sys_admin } = privileges;
+        Self {
+            ok: privileges.suffice(),
+            root,
+            cap_bpf: bpf,
+            cap_perfmon: perfmon,
+            cap_sys_admin: sys_admin,
+        }
+    }
+}
+
+/// The BTF that was used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BtfFile {
+    /// The file.
+    pub path: String,
+    /// Its size; `null` if it could not be read.
+    pub bytes: Option<usize>,
+    /// Why it could not be read; empty if it could.
+    pub why: String,
+}
+
+/// What became of a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tried {
+    /// It was attached, and taken away again.
+    Attached,
+    /// It was not tried.
+    Skipped,
+    /// The kernel refused it.
+    Failed,
+}
+
+impl From<State> for Tried {
+    fn from(state: State) -> Self {
+        match state {
+            State::Attached => Self::Attached,
+            State::Skipped => Self::Skipped,
+            State::Failed => Self::Failed,
+        }
+    }
+}
+
+/// A probe of the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProbeLine {
+    /// The tracepoint's or function's name.
+    pub name: &'static str,
+    /// The tracefs directory that holds it.
+    pub subsystem: &'static str,
+    /// `tp_btf`, `raw_tp`, …
+    pub kind: &'static str,
+    /// `required`, `important` or `optional`.
+    pub need: &'static str,
+    /// What became of it.
+    pub state: Tried,
+    /// Why it wasn't attached; empty if it was.
+    pub why: String,
+    /// What it gives.
+    pub gives: &'static str,
+    /// What is lost without it.
+    pub lost_without: &'static str,
+}
+
+/// Which modes work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Modes {
+    /// Tracepoints alone.
+    pub tracepoint: Works,
+    /// Also functions and per-CPU variables.
+    pub full: Works,
+}
+
+/// Whether something works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Works {
+    /// It does.
+    pub ok: bool,
+    /// Why not, or in what way not completely; empty if there is nothing to say.
+    pub why: String,
+}
