@@ -14,7 +14,10 @@ use tracer_common::wire::{
     CsdLocal, CsdQueue, CsdRun, FUNC_NAME_LEN, FuncName, Kind, membarrier_state,
 };
 
-use crate::{emit::emit, task::Task};
+use crate::{
+    emit::{Moment, emit},
+    task::Task,
+};
 
 /// The functions whose name has been sent.
 #[btf_map]
@@ -27,7 +30,7 @@ static NAME_FORMAT: [u8; 4] = *b"%ps\0";
 /// Sends the name of `func` if this is the first sight of it. `/proc/kallsyms` may be closed to
 /// user space (`kernel.kptr_restrict`); the kernel's own formatting isn't.
 #[inline(always)]
-fn name_once(ctx: &RawTracePointContext, func: u64) {
+fn name_once(ctx: &RawTracePointContext, at: Moment, func: u64) {
     if FUNCS.get_ptr(&func).is_some() {
         return;
     }
@@ -44,7 +47,7 @@ fn name_once(ctx: &RawTracePointContext, func: u64) {
             8,
         )
     };
-    if written > 0 && emit(ctx, Kind::FuncName, 0, name) {
+    if written > 0 && emit(ctx, at, Kind::FuncName, 0, name) {
         // A full table costs a repeated name, no more.
         let _ = FUNCS.insert(&func, &1, 0);
     }
@@ -54,22 +57,24 @@ fn name_once(ctx: &RawTracePointContext, func: u64) {
 /// call_single_data_t *csd)`
 #[raw_tracepoint(tracepoint = "csd_queue_cpu")]
 pub(crate) fn csd_queue_cpu(ctx: RawTracePointContext) -> i32 {
+    let at = Moment::now();
     let func = ctx.arg(2);
-    name_once(&ctx, func);
+    name_once(&ctx, at, func);
     let queue = CsdQueue { func, target: ctx.arg(0), tid: Task::current().tid() };
-    emit(&ctx, Kind::CsdQueue, 0, queue);
+    emit(&ctx, at, Kind::CsdQueue, 0, queue);
     0
 }
 
 /// `TP_PROTO(smp_call_func_t func, call_single_data_t *csd)`
 #[raw_tracepoint(tracepoint = "csd_function_entry")]
 pub(crate) fn csd_function_entry(ctx: RawTracePointContext) -> i32 {
+    let at = Moment::now();
     let func = ctx.arg(0);
-    name_once(&ctx, func);
+    name_once(&ctx, at, func);
     // Only the direct call on the asking CPU has no csd
     // (kernel/smp.c:smp_call_function_many_cond, generic_exec_single).
     if ctx.arg::<u64>(1) != 0 {
-        emit(&ctx, Kind::CsdEntry, 0, CsdRun { func });
+        emit(&ctx, at, Kind::CsdEntry, 0, CsdRun { func });
         return 0;
     }
     let current = Task::current();
@@ -82,13 +87,14 @@ pub(crate) fn csd_function_entry(ctx: RawTracePointContext) -> i32 {
     }
     let local =
         CsdLocal { func, mm: mm.ctx_id(), tid: current.tid(), tgid: current.tgid(), nr, cmd };
-    emit(&ctx, Kind::CsdLocal, 0, local);
+    emit(&ctx, at, Kind::CsdLocal, 0, local);
     0
 }
 
 /// `TP_PROTO(smp_call_func_t func, call_single_data_t *csd)`
 #[raw_tracepoint(tracepoint = "csd_function_exit")]
 pub(crate) fn csd_function_exit(ctx: RawTracePointContext) -> i32 {
-    emit(&ctx, Kind::CsdExit, 0, CsdRun { func: ctx.arg(0) });
+    let at = Moment::now();
+    emit(&ctx, at, Kind::CsdExit, 0, CsdRun { func: ctx.arg(0) });
     0
 }

@@ -56,6 +56,20 @@ impl Counter {
 #[btf_map]
 static COUNTERS: PerCpuArray<Counters, 1> = PerCpuArray::new();
 
+/// When a program began. An interrupt may come in the middle of it and write records of its own;
+/// so programs look at the clock first of all, and the records of one CPU, sorted by time, stand in
+/// the order in which things happened.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    #[inline(always)]
+    pub(crate) fn now() -> Self {
+        // SAFETY: a helper without arguments.
+        Self(unsafe { bpf_ktime_get_ns() })
+    }
+}
+
 /// A header and its payload, back to back, as they go out.
 #[repr(C)]
 struct Record<T> {
@@ -68,15 +82,21 @@ struct Record<T> {
 ///
 /// Says whether it was written.
 #[inline(always)]
-pub(crate) fn emit<T: Copy>(ctx: &impl EbpfContext, kind: Kind, flags: u16, payload: T) -> bool {
+pub(crate) fn emit<T: Copy>(
+    ctx: &impl EbpfContext,
+    Moment(ts): Moment,
+    kind: Kind,
+    flags: u16,
+    payload: T,
+) -> bool {
     const { assert!(size_of::<Record<T>>() == size_of::<Header>() + size_of::<T>()) };
     let Some(counters) = COUNTERS.get_ptr(0) else { return false };
     // SAFETY: the map hands out a valid pointer to this CPU's slot, all of whose fields are counters.
     let counters = unsafe { &*counters };
     // Atomic, because an interrupt or NMI may come in between and take a number of its own.
     let seq = counters.seq.next() as u32;
-    // SAFETY: helpers without arguments.
-    let (cpu, ts) = unsafe { (bpf_get_smp_processor_id(), bpf_ktime_get_ns()) };
+    // SAFETY: a helper without arguments.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
     let record = Record { header: Header { ts, seq, kind: kind as u16, flags }, payload };
     let written = match RINGS.get(cpu) {
         Some(ring) => ring.output_untyped::<Record<T>>(record, u64::from(BPF_RB_NO_WAKEUP)).is_ok(),

@@ -3,16 +3,20 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::wire::{FAULT_FROM_USER, Fault, Frame, Kind, membarrier_state};
 
-use crate::{emit::emit, task::Task};
+use crate::{
+    emit::{Moment, emit},
+    task::Task,
+};
 
 /// Writes a record if `current`'s mm is registered for SYNC_CORE.
 #[inline(always)]
 fn registered(ctx: &BtfTracePointContext, kind: Kind, flags: u16) -> i32 {
+    let at = Moment::now();
     let current = Task::current();
     let state = current.mm().state();
     if state & membarrier_state::SYNC_CORE != 0 {
         let fault = Fault { tid: current.tid(), state, frame: Frame::Unknown as u8, zero: [0; 2] };
-        emit(ctx, kind, flags, fault);
+        emit(ctx, at, kind, flags, fault);
     }
     0
 }

@@ -3,11 +3,12 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::wire::{Hotplug, Kind};
 
-use crate::emit::emit;
+use crate::emit::{Moment, emit};
 
 #[inline(always)]
 fn hotplug(ctx: &BtfTracePointContext) -> i32 {
-    emit(ctx, Kind::Hotplug, 0, Hotplug { cpu: ctx.arg(0), target: ctx.arg(1) });
+    let at = Moment::now();
+    emit(ctx, at, Kind::Hotplug, 0, Hotplug { cpu: ctx.arg(0), target: ctx.arg(1) });
     0
 }
 

@@ -3,24 +3,29 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::wire::{IpiCpu, IpiMask, Kind};
 
-use crate::{emit::emit, task::Task};
+use crate::{
+    emit::{Moment, emit},
+    task::Task,
+};
 
 /// `TP_PROTO(const unsigned int cpu, unsigned long callsite, void *callback)`
 #[btf_tracepoint(function = "ipi_send_cpu")]
 pub(crate) fn ipi_send_cpu(ctx: BtfTracePointContext) -> i32 {
+    let at = Moment::now();
     let ipi = IpiCpu {
         callsite: ctx.arg(1),
         callback: ctx.arg(2),
         target: ctx.arg(0),
         tid: Task::current().tid(),
     };
-    emit(&ctx, Kind::IpiCpu, 0, ipi);
+    emit(&ctx, at, Kind::IpiCpu, 0, ipi);
     0
 }
 
 /// `TP_PROTO(const struct cpumask *cpumask, unsigned long callsite, void *callback)`
 #[btf_tracepoint(function = "ipi_send_cpumask")]
 pub(crate) fn ipi_send_cpumask(ctx: BtfTracePointContext) -> i32 {
+    let at = Moment::now();
     let cpumask: *const u64 = ctx.arg(0);
     let ipi = IpiMask {
         callsite: ctx.arg(1),
@@ -30,6 +35,6 @@ pub(crate) fn ipi_send_cpumask(ctx: BtfTracePointContext) -> i32 {
         tid: Task::current().tid(),
         zero: 0,
     };
-    emit(&ctx, Kind::IpiMask, 0, ipi);
+    emit(&ctx, at, Kind::IpiMask, 0, ipi);
     0
 }

@@ -3,10 +3,14 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::wire::{Irq, Kind, Vector};
 
-use crate::{emit::emit, task::Task};
+use crate::{
+    emit::{Moment, emit},
+    task::Task,
+};
 
 #[inline(always)]
 fn irq(ctx: &BtfTracePointContext, kind: Kind, vector: Vector) -> i32 {
+    let at = Moment::now();
     let current = Task::current();
     let state = current.mm().state();
     let irq = Irq {
@@ -16,7 +20,7 @@ fn irq(ctx: &BtfTracePointContext, kind: Kind, vector: Vector) -> i32 {
         state,
         zero: 0,
     };
-    emit(ctx, kind, 0, irq);
+    emit(ctx, at, kind, 0, irq);
     0
 }
 

@@ -4,13 +4,14 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::wire::{self, Exec, Fork, Kind, MmGone, Rename};
 
 use crate::{
-    emit::emit,
+    emit::{Moment, emit},
     task::{Mm, Task},
 };
 
 /// `TP_PROTO(struct task_struct *parent, struct task_struct *child)`
 #[btf_tracepoint(function = "sched_process_fork")]
 pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
+    let at = Moment::now();
     let (parent, child) = (Task(ctx.arg(0)), Task(ctx.arg(1)));
     let mm = child.mm();
     let fork = Fork {
@@ -22,25 +23,27 @@ pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
         zero: [0; 3],
         comm: child.comm(),
     };
-    emit(&ctx, Kind::Fork, 0, fork);
+    emit(&ctx, at, Kind::Fork, 0, fork);
     0
 }
 
 /// `TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`
 #[btf_tracepoint(function = "sched_process_exec")]
 pub(crate) fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
+    let at = Moment::now();
     let task = Task(ctx.arg(0));
     let exec =
         Exec { mm: task.mm().ctx_id(), tid: task.tid(), old_tid: ctx.arg(1), comm: task.comm() };
-    emit(&ctx, Kind::Exec, 0, exec);
+    emit(&ctx, at, Kind::Exec, 0, exec);
     0
 }
 
 #[inline(always)]
 fn task(ctx: &BtfTracePointContext, kind: Kind) -> i32 {
+    let at = Moment::now();
     let task = Task(ctx.arg(0));
     let record = wire::Task { mm: task.mm().ctx_id(), tid: task.tid(), tgid: task.tgid() };
-    emit(ctx, kind, 0, record);
+    emit(ctx, at, kind, 0, record);
     0
 }
 
@@ -60,13 +63,14 @@ pub(crate) fn sched_process_free(ctx: BtfTracePointContext) -> i32 {
 /// new name is an untyped pointer, so it has to be copied by a helper.
 #[btf_tracepoint(function = "task_rename")]
 pub(crate) fn task_rename(ctx: BtfTracePointContext) -> i32 {
+    let at = Moment::now();
     let task = Task(ctx.arg(0));
     let new: *const u8 = ctx.arg(1);
     let mut rename = Rename { tid: task.tid(), tgid: task.tgid(), comm: [0; wire::COMM_LEN] };
     // SAFETY: the helper reads a kernel address safely, whatever it is, into our own buffer.
     let read = unsafe { aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes(new, &mut rename.comm) };
     if read.is_ok() {
-        emit(&ctx, Kind::Rename, 0, rename);
+        emit(&ctx, at, Kind::Rename, 0, rename);
     }
     0
 }
@@ -74,9 +78,10 @@ pub(crate) fn task_rename(ctx: BtfTracePointContext) -> i32 {
 /// `TP_PROTO(struct mm_struct *mm)`
 #[btf_tracepoint(function = "exit_mmap")]
 pub(crate) fn exit_mmap(ctx: BtfTracePointContext) -> i32 {
+    let at = Moment::now();
     let mm = Mm(ctx.arg(0));
     let gone =
         MmGone { mm: mm.ctx_id(), tid: Task::current().tid(), state: mm.state(), zero: [0; 3] };
-    emit(&ctx, Kind::MmGone, 0, gone);
+    emit(&ctx, at, Kind::MmGone, 0, gone);
     0
 }

@@ -4,7 +4,7 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::wire::{Kind, Switch, switch_flags};
 
 use crate::{
-    emit::emit,
+    emit::{Moment, emit},
     task::{PF_EXITING, PF_KTHREAD, Task},
 };
 
@@ -12,6 +12,7 @@ use crate::{
 /// prev_state)`; `prev_state` is there from 5.18 on.
 #[btf_tracepoint(function = "sched_switch")]
 pub(crate) fn sched_switch(ctx: BtfTracePointContext) -> i32 {
+    let at = Moment::now();
     let (prev, next) = (Task(ctx.arg(1)), Task(ctx.arg(2)));
     let mut flags = 0;
     if ctx.arg::<u8>(0) != 0 {
@@ -44,6 +45,6 @@ pub(crate) fn sched_switch(ctx: BtfTracePointContext) -> i32 {
         prev_frame: prev.frame_if(prev_state),
         next_frame: next.frame_if(next_state),
     };
-    emit(&ctx, Kind::Switch, flags, switch);
+    emit(&ctx, at, Kind::Switch, flags, switch);
     0
 }

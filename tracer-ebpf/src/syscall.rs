@@ -6,7 +6,7 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::wire::{Frame, Kind, Membarrier, Syscall, membarrier_state};
 
 use crate::{
-    emit::emit,
+    emit::{Moment, emit},
     task::{Regs, Task},
 };
 
@@ -19,6 +19,7 @@ const X32_SYSCALL_BIT: i64 = 0x4000_0000;
 
 #[inline(always)]
 fn syscall(ctx: &BtfTracePointContext, regs: Regs, nr: i64, ret: Option<i64>) -> i32 {
+    let at = Moment::now();
     let task = Task::current();
     let mm = task.mm();
     let state = mm.state();
@@ -45,12 +46,12 @@ fn syscall(ctx: &BtfTracePointContext, regs: Regs, nr: i64, ret: Option<i64>) ->
             frame,
             zero: [0; 2],
         };
-        emit(ctx, kind, 0, call);
+        emit(ctx, at, kind, 0, call);
     } else if state & membarrier_state::SYNC_CORE != 0 {
         let kind = if ret.is_some() { Kind::SysExit } else { Kind::SysEnter };
         let call =
             Syscall { mm: mm.ctx_id(), tid: task.tid(), nr: nr as i32, frame, state, zero: [0; 6] };
-        emit(ctx, kind, 0, call);
+        emit(ctx, at, kind, 0, call);
     }
     0
 }

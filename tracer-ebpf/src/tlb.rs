@@ -3,11 +3,15 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::wire::{Kind, TlbFlush};
 
-use crate::{emit::emit, task::Task};
+use crate::{
+    emit::{Moment, emit},
+    task::Task,
+};
 
 /// `TP_PROTO(int reason, unsigned long pages)`
 #[btf_tracepoint(function = "tlb_flush")]
 pub(crate) fn tlb_flush(ctx: BtfTracePointContext) -> i32 {
+    let at = Moment::now();
     let current = Task::current();
     let flush = TlbFlush {
         pages: ctx.arg(1),
@@ -15,6 +19,6 @@ pub(crate) fn tlb_flush(ctx: BtfTracePointContext) -> i32 {
         tid: current.tid(),
         reason: ctx.arg(0),
     };
-    emit(&ctx, Kind::TlbFlush, 0, flush);
+    emit(&ctx, at, Kind::TlbFlush, 0, flush);
     0
 }

@@ -153,7 +153,11 @@ impl Model {
         if w.nr != NR_MEMBARRIER || w.cmd != cmd::PRIVATE_EXPEDITED_SYNC_CORE {
             return;
         }
-        if let Some(task) = s.task(w.tid) {
+        let task = s.task(w.tid);
+        if task.is_none() && self.syscalls {
+            return; // its exit will count it, and would count it again
+        }
+        if let Some(task) = task {
             task.call = Some(Call::new(w.cmd, w.mm, at.ts, CallOrigin::Inferred));
         }
         if let Some(entry) = s.mm(w.mm) {

@@ -3,8 +3,8 @@
 //! An exit tracepoint comes before its IRET, and on the way out the kernel may switch to another
 //! task; the interrupted one then executes its IRET when it runs again.
 
-use super::{At, Cpu, Event, Evidence, Model, Store, SyncCause, state::Way};
-use crate::wire::{Frame, Irq, switch_flags};
+use super::{At, Cpu, Event, Evidence, Model, Store, SyncCause, rules::r2, state::Way};
+use crate::wire::{Frame, Irq, Vector, switch_flags};
 
 impl Model {
     /// Whether the IRET of the last interrupt has been executed, as this event tells.
@@ -36,10 +36,7 @@ impl Model {
                     // An interrupt of kernel code switches only by preemption, so this is the task's
                     // own doing, after the IRET.
                     Some(true)
-                } else if Frame::from_u8(switch.prev_frame) == Frame::Interrupt
-                    && !preempted
-                    && flags & switch_flags::PREV_BLOCKED == 0
-                {
+                } else if c.irq_from_user && !preempted && flags & switch_flags::PREV_BLOCKED == 0 {
                     // kernel/entry/common.c:exit_to_user_mode_loop; the IRET comes when the task
                     // runs again.
                     Some(false)
@@ -69,27 +66,71 @@ impl Model {
     pub(super) fn on_irq_entry<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, irq: &Irq) {
         let outermost = c.irq_depth == 0;
         c.irq_depth = c.irq_depth.saturating_add(1);
+        if !outermost {
+            return;
+        }
         if c.known && irq.tid == c.tid && !c.kthread {
             c.state = irq.state;
         }
-        if outermost && Frame::from_u8(irq.frame) == Frame::Interrupt {
-            // The frame is an interrupt's, so it hit user mode (or an exception from user mode).
-            self.user_ran(s, c, at, c.logical, irq.tid);
-            c.way = Way::Leaving(Frame::Interrupt, at.ts);
+        let vector = Vector::from_u8(irq.vector);
+        let same = Self::same_interrupt(c, vector);
+        c.irq_device = vector == Some(Vector::Device);
+        c.irq_from_user &= same;
+        let calls = matches!(vector, Some(Vector::CallFunction | Vector::CallFunctionSingle));
+        if calls && !self.config.sees_csd {
+            // It may have been ipi_sync_core.
+            c.maybe_sync = at.ts;
+        }
+        if Frame::from_u8(irq.frame) == Frame::Interrupt && !same {
+            self.hit_user_task(s, c, at, irq.tid);
         }
     }
 
-    pub(super) fn on_irq_exit<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, _irq: &Irq) {
+    /// Whether this entry may be the next handler of the interrupt that is being handled already.
+    fn same_interrupt(c: &Cpu, vector: Option<Vector>) -> bool {
+        vector == Some(Vector::Device) && c.irq_device && c.iret_pending != 0
+    }
+
+    /// An interrupt hit a task whose frame is an interrupt's or exception's: it hit user mode, or
+    /// the handler of an exception from user mode, or the work on the way back from one.
+    fn hit_user_task<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, tid: u32) {
+        match c.way {
+            Way::Leaving(Frame::Interrupt, since) => {
+                // It was on its way back by IRET already, and may have arrived. It need not have
+                // executed that IRET; but a call that began after `since`, and has returned, should
+                // have interrupted this CPU one way or the other.
+                c.maybe_sync = c.maybe_sync.max(since);
+                let skew = self.config.skew;
+                r2::judge(s, c, at, c.logical, tid, Evidence::Inferred, skew);
+            }
+            Way::InSyscall | Way::Leaving(..) => {
+                // The frame was a system call's before: it has returned from that one.
+                self.user_ran(s, c, at, c.logical, tid);
+                c.irq_from_user = true;
+            }
+            Way::Unknown => c.maybe_sync = at.ts,
+        }
+        c.way = Way::Leaving(Frame::Interrupt, at.ts);
+    }
+
+    pub(super) fn on_irq_exit<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, irq: &Irq) {
         c.irq_depth = c.irq_depth.saturating_sub(1);
         if c.irq_depth > 0 {
             return;
         }
-        if c.iret_pending != 0 {
-            // Either the earlier IRET was executed before this interrupt came, or this one came in a
-            // softirq on its way out; that softirq can't be preempted, so this interrupt's own IRET
-            // follows for sure.
-            let earlier = c.iret_pending;
-            self.iret(s, c, earlier);
+        let earlier = c.iret_pending;
+        if earlier != 0 {
+            let same = Self::same_interrupt(c, Vector::from_u8(irq.vector));
+            if same || Frame::from_u8(irq.frame) == Frame::Interrupt {
+                // It may be the same interrupt; or it may have come in the work before the return to
+                // user mode, which can be preempted, so that neither IRET has been executed yet.
+                c.maybe_sync = c.maybe_sync.max(earlier);
+            } else {
+                // Either the earlier IRET was executed before this interrupt came, or this one came
+                // in a softirq on its way out; that softirq can't be preempted, so this interrupt's
+                // own IRET follows for sure.
+                self.iret(s, c, earlier);
+            }
         }
         c.iret_pending = at.ts;
     }

@@ -25,8 +25,8 @@ impl Model {
     /// The new mm is in place since `exec_mmap`; its CR3 write has told so already, unless
     /// `tlb_flush` is not there.
     pub(super) fn on_exec<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &Exec) {
-        if c.known && c.tid == w.tid {
-            Self::logical_changed(s, c, at, w.mm, 0, false);
+        if Self::recognize(c, w.tid) {
+            Self::logical_changed(s, c, at.ts, w.mm, 0, false);
             c.active = w.mm;
             c.real = w.mm;
             c.lazy = Tri::No;
@@ -97,14 +97,14 @@ impl Model {
     /// Records of this CPU were lost: anything may have happened on it until now.
     pub(super) fn on_gap(&mut self, c: &mut Cpu, at: At) {
         Self::forget(c, at.ts);
-        self.epoch += 1;
+        self.epoch = self.epoch.wrapping_add(1);
     }
 
     /// System calls are traced from now on, or no longer: how far tasks are on their way is not
     /// known until they are seen.
     pub(super) fn on_syscall_probes<S: Store>(&mut self, s: &mut S, c: &mut Cpu, on: bool) {
         self.syscalls = on;
-        self.epoch += 1;
+        self.epoch = self.epoch.wrapping_add(1);
         c.way = Way::Unknown;
         let cpus = s.cpus();
         let mut cpu = 0;

@@ -13,7 +13,8 @@ impl Model {
     pub(super) fn on_tlb_flush<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, w: &TlbFlush) {
         match w.reason {
             tlb_reason::TASK_SWITCH if Self::is_switch_cr3(c, w) => {
-                self.switch_done(s, c, at, Some(at.ts));
+                self.switch_done(s, c, at, true);
+                c.slot = (0, 0);
             }
             tlb_reason::TASK_SWITCH => Self::on_cr3(s, c, at, w),
             tlb_reason::REMOTE_SHOOTDOWN
@@ -22,7 +23,7 @@ impl Model {
                 // Nothing to do is told as 0 pages (arch/x86/mm/tlb.c:flush_tlb_func).
                 if w.pages != 0 =>
             {
-                Self::serialized(s, c, at.ts, SyncCause::TlbFlush, Evidence::Inferred);
+                Self::flushed_here(s, c, at, SyncCause::TlbFlush);
             }
             _ => {}
         }
@@ -32,27 +33,33 @@ impl Model {
     /// flush that found the CPU lazy, `leave_mm`, or a temporary mm that comes and goes.
     fn on_cr3<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &TlbFlush) {
         s.tally().cr3_writes += 1;
-        if c.known && w.tid == c.tid {
-            if w.mm == 0 {
-                // A borrower of an mm loses it to init_mm.
-                if c.logical != 0 {
-                    // exit_mm has just let go of it.
-                    Self::logical_changed(s, c, at, 0, 0, false);
-                }
-                if c.lazy == Tri::Yes {
-                    s.tally().lazy_to_init_mm += 1;
-                }
-                c.real = INIT_MM;
-            } else {
-                if c.logical != w.mm {
-                    let state = s.known_mm(w.mm).map_or(0, |mm| mm.state);
-                    Self::logical_changed(s, c, at, w.mm, state, false);
-                }
-                c.real = w.mm;
+        if Self::recognize(c, w.tid) {
+            if w.mm != c.logical {
+                // To no mm: exit_mm has let go of it before. To an mm: this is its coming.
+                let state = s.known_mm(w.mm).map_or(0, |mm| mm.state);
+                Self::logical_changed(s, c, c.last_ts, w.mm, state, false);
             }
-            c.lazy = Tri::No;
+            // Without an mm of its own, the task has just lost the borrowed one to init_mm.
+            let loaded = if w.mm == 0 { INIT_MM } else { w.mm };
+            if w.mm == 0 && c.lazy == Tri::Yes {
+                s.tally().lazy_to_init_mm += 1;
+            }
+            // What is loaded already, and not lazily, is never loaded again: a mm that nobody tells
+            // of comes or goes (use_temporary_mm, efi_enter_mm).
+            let temporary = c.real == loaded && c.lazy != Tri::Yes;
+            c.real = if temporary { 0 } else { loaded };
+            c.lazy = if temporary { Tri::Unknown } else { Tri::No };
         }
-        Self::serialized(s, c, at.ts, SyncCause::Cr3, Evidence::Inferred);
+        Self::flushed_here(s, c, at, SyncCause::Cr3);
+    }
+
+    /// The tracepoint comes after the instruction that it tells of. So the core serialized between
+    /// the previous event and this one.
+    fn flushed_here<S: Store>(s: &mut S, c: &mut Cpu, at: At, cause: SyncCause) {
+        Self::serialized(s, c, c.last_ts, cause, Evidence::Inferred);
+        c.maybe_sync = at.ts;
+        // The generation that the ASID slot has reached is not told here.
+        c.slot = (0, 0);
     }
 
     /// `cpu_tlbstate` as read by a probe.
@@ -62,9 +69,19 @@ impl Model {
             if c.real != 0 {
                 r7::equal(s, c, at, Divergence::Real, c.real, w.loaded_mm);
             }
-            if c.lazy != Tri::Unknown {
-                let lazy = u64::from(c.lazy == Tri::Yes);
-                r7::equal(s, c, at, Divergence::Lazy, lazy, u64::from(w.lazy));
+            let lazy = w.lazy != 0;
+            match c.lazy {
+                Tri::Unknown => {}
+                // kthread_use_mm has got as far as switch_mm_irqs_off.
+                Tri::Yes if !lazy && c.kthread && c.tid != 0 => {}
+                // exit_mm or kthread_unuse_mm has got as far as enter_lazy_tlb.
+                Tri::No if lazy && c.logical != 0 => {
+                    Self::logical_changed(s, c, c.last_ts, 0, 0, false);
+                }
+                known => {
+                    let expected = u64::from(known == Tri::Yes);
+                    r7::equal(s, c, at, Divergence::Lazy, expected, u64::from(lazy));
+                }
             }
         }
         if !switching {
@@ -92,7 +109,7 @@ impl Model {
     }
 
     pub(super) fn on_mm_drop<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, mm: MmId) {
-        r5::judge(s, c, at, mm, self.config.skew);
+        r5::judge(s, c, at, mm, self.config.skew, self.config.sees_cr3);
         s.mm_gone(mm);
     }
 

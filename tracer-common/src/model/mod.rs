@@ -136,7 +136,7 @@ impl Model {
             | Event::Serialized(_) => return,
             // Not over yet: this is the switch's own CR3 write.
             Event::TlbFlush(flush) if Self::is_switch_cr3(c, flush) => return,
-            _ => self.switch_done(s, c, at, None),
+            _ => self.switch_done(s, c, at, false),
         }
         c.in_user = 0;
         if let Some(tid) = event.current() {
@@ -182,9 +182,9 @@ impl Model {
                 Self::serialized(s, c, at.ts, cause, Evidence::Observed);
             }
             Event::KthreadUse(kthread) => {
-                Self::on_kthread_mm(s, c, at, kthread.mm, kthread.state);
+                self.on_kthread_mm(s, c, at, kthread.mm, kthread.state);
             }
-            Event::KthreadUnuse(_) => Self::on_kthread_mm(s, c, at, 0, 0),
+            Event::KthreadUnuse(_) => self.on_kthread_mm(s, c, at, 0, 0),
             Event::Gap { .. } => self.on_gap(c, at),
             Event::SyscallProbes(on) => self.on_syscall_probes(s, c, *on),
             Event::CsdExit { .. }

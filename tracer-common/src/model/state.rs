@@ -77,7 +77,7 @@ pub struct Cpu {
     pub dark: (MmId, u64),
     /// The running task's pid; 0 is the idle task.
     pub tid: u32,
-    /// The running task's tgid; an exec by another thread than the leader makes it the tid.
+    /// Its thread group: the pid it takes over if it calls execve without being the leader.
     pub tgid: u32,
     /// It is a kernel thread (the idle task is one).
     pub kthread: bool,
@@ -93,6 +93,14 @@ pub struct Cpu {
     pub lazy: Tri,
     /// Interrupts that began and have not ended.
     pub irq_depth: u8,
+    /// The interrupt whose IRET is pending hit user mode for sure, so that this IRET is the task's
+    /// return to user mode.
+    pub irq_from_user: bool,
+    /// It was a device's. Its handlers each have an entry and an exit (shared lines).
+    pub irq_device: bool,
+    /// The current task may have executed an IRET in kernel code since it was last seen to run user
+    /// code: it was preempted on an interrupt's exit path, or had a page fault there.
+    pub kernel_iret: bool,
     /// The way of the current task back to user mode.
     pub way: Way,
     /// Seen in user mode by a probe on its return, at this time; 0 otherwise.
@@ -187,6 +195,8 @@ pub struct Task {
     pub ran: bool,
     /// Was switched out after its system call's exit had been seen.
     pub left: Tri,
+    /// May execute an IRET in kernel code when it goes on; see [`Cpu::kernel_iret`].
+    pub kernel_iret: bool,
     /// Its membarrier call in flight.
     pub call: Option<Call>,
 }

@@ -22,6 +22,7 @@ impl Model {
         let prev_kthread = flags & switch_flags::PREV_KTHREAD != 0;
         s.ran(w.prev_tid);
         if c.known {
+            Self::recognize(c, w.prev_tid);
             Self::check_prev(s, c, at, flags, w);
         } else {
             Self::settle_dark_mm(s, c, w.prev_mm);
@@ -32,7 +33,7 @@ impl Model {
             c.lazy = Tri::No;
         }
         if !prev_kthread && w.prev_state & membarrier_state::SYNC_CORE != 0 {
-            self.remember_prev(s, c, w);
+            self.remember_prev(s, c, flags, w);
         }
         let (real_before, lazy_before) = (c.real, c.lazy);
         c.known = true;
@@ -41,6 +42,10 @@ impl Model {
         c.tgid = w.next_tgid;
         c.kthread = flags & switch_flags::NEXT_KTHREAD != 0;
         c.switched_at = at.ts;
+        // No switch in the middle of an interrupt: an exit went unseen.
+        c.irq_depth = 0;
+        c.irq_from_user = false;
+        c.kernel_iret = false;
         c.state = w.next_state;
         c.logical = w.next_mm;
         if w.next_mm != w.prev_mm {
@@ -80,25 +85,35 @@ impl Model {
             if w.next_mm != w.prev_mm {
                 r1::owe(c, w.next_mm, at.ts, false);
             }
-            c.way = self.way_of_next(s, at, w);
+            if !c.kthread {
+                c.way = self.way_of_next(s, c, at, w);
+            }
         }
+    }
+
+    /// Whether this pid is the running task's. A thread that calls execve takes over the pid of its
+    /// group's leader on the way (`fs/exec.c:de_thread`), before the new mm is in place.
+    pub(super) fn recognize(c: &mut Cpu, tid: u32) -> bool {
+        if c.known && c.tid != tid && c.tgid == tid && !c.kthread {
+            c.tid = tid;
+        }
+        c.known && c.tid == tid
     }
 
     /// Holds what is said of the previous task against what was thought of it.
     fn check_prev<S: Store>(s: &mut S, c: &mut Cpu, at: At, flags: u16, w: &Switch) {
         let prev_kthread = flags & switch_flags::PREV_KTHREAD != 0;
         let exiting = flags & switch_flags::PREV_EXITING != 0;
-        if w.prev_tid != c.tgid {
-            // (An exec gives its thread the leader's id.)
-            r7::equal(s, c, at, Divergence::Task, u64::from(c.tid), u64::from(w.prev_tid));
-            if c.tid != w.prev_tid {
-                return;
-            }
+        r7::equal(s, c, at, Divergence::Task, u64::from(c.tid), u64::from(w.prev_tid));
+        if c.tid != w.prev_tid {
+            return;
         }
         if w.prev_mm != c.logical && (prev_kthread || (w.prev_mm == 0 && exiting)) {
-            // kthread_use_mm, kthread_unuse_mm or exit_mm, at some moment since the switch in.
-            let sync_since = c.sync.ts > c.switched_at;
-            Self::logical_changed(s, c, at, w.prev_mm, w.prev_state, sync_since);
+            // kthread_use_mm, kthread_unuse_mm or exit_mm, at some moment since the switch in: whatever
+            // serialized since then may have come before it or after it.
+            let since = c.switched_at;
+            let maybe_paid = c.sync.ts >= since || c.maybe_sync >= since;
+            Self::logical_changed(s, c, since, w.prev_mm, w.prev_state, maybe_paid);
         }
         r7::equal(s, c, at, Divergence::Logical, c.logical, w.prev_mm);
         let active = if w.prev_mm == 0 { c.active } else { w.prev_mm };
@@ -110,12 +125,12 @@ impl Model {
         }
     }
 
-    /// The logical mm changed without a switch: `kthread_use_mm`, `kthread_unuse_mm`, `exit_mm`,
-    /// `exec_mmap`.
+    /// The logical mm changed without a switch, at `since` or later: `kthread_use_mm`,
+    /// `kthread_unuse_mm`, `exit_mm`, `exec_mmap`.
     pub(super) fn logical_changed<S: Store>(
         s: &mut S,
         c: &mut Cpu,
-        at: At,
+        since: u64,
         mm: u64,
         state: u8,
         maybe_paid: bool,
@@ -139,34 +154,46 @@ impl Model {
         }
         c.active = mm;
         if state & membarrier_state::SYNC_CORE != 0 {
-            r1::owe(c, mm, at.ts, maybe_paid);
+            r1::owe(c, mm, since, maybe_paid);
         }
     }
 
     /// How the previous task will leave the kernel when it runs again.
-    fn remember_prev<S: Store>(&self, s: &mut S, c: &Cpu, w: &Switch) {
+    fn remember_prev<S: Store>(&self, s: &mut S, c: &Cpu, flags: u16, w: &Switch) {
+        let mine = c.known && c.tid == w.prev_tid;
         let left = match c.way {
-            _ if !c.known || c.tid != w.prev_tid => Tri::Unknown,
+            _ if !mine => Tri::Unknown,
             Way::Leaving(..) => Tri::Yes,
             Way::InSyscall => Tri::No,
             Way::Unknown => Tri::Unknown,
         };
+        // Still on its way to its first return.
+        let fresh = mine
+            && matches!(c.way, Way::Leaving(Frame::SyscallIret, _))
+            && Frame::from_u8(w.prev_frame) == Frame::Sysret;
+        let preempted = flags & switch_flags::PREEMPT != 0;
+        let kernel_iret = !mine || c.kernel_iret || preempted;
         let epoch = self.epoch;
         if let Some(task) = s.task(w.prev_tid) {
-            *task = Task { epoch, fresh: false, ran: true, left, call: task.call };
+            *task = Task { epoch, fresh, ran: true, left, kernel_iret, call: task.call };
         }
     }
 
-    fn way_of_next<S: Store>(&self, s: &mut S, at: At, w: &Switch) -> Way {
+    fn way_of_next<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, w: &Switch) -> Way {
+        // What is not known of a task may be an IRET that it has yet to execute.
+        c.kernel_iret = true;
         let Some(task) = s.task(w.next_tid) else { return Way::Unknown };
         let known = task.epoch == self.epoch && (task.ran || task.fresh);
-        let (fresh, left) = (task.fresh, task.left);
-        *task = Task { epoch: self.epoch, fresh: false, ran: true, left: Tri::Unknown, ..*task };
+        let was = *task;
+        *task = Task { epoch: self.epoch, fresh: false, ran: true, left: Tri::Unknown, ..was };
+        if known {
+            c.kernel_iret = was.kernel_iret;
+        }
         match Frame::from_u8(w.next_frame) {
             Frame::Interrupt => Way::Leaving(Frame::Interrupt, at.ts),
             _ if !known => Way::Unknown,
-            _ if fresh => Way::Leaving(Frame::SyscallIret, at.ts),
-            frame => match left {
+            _ if was.fresh => Way::Leaving(Frame::SyscallIret, at.ts),
+            frame => match was.left {
                 Tri::Yes => Way::Leaving(frame, at.ts),
                 Tri::No if self.syscalls => Way::InSyscall,
                 _ => Way::Unknown,
@@ -181,16 +208,20 @@ impl Model {
             && c.in_switch.is_some_and(|switch| switch.prev_tid == flush.tid)
     }
 
-    /// The switch in progress is over; `cr3` is when it wrote CR3, if it did.
-    pub(super) fn switch_done<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, cr3: Option<u64>) {
+    /// The switch in progress is over; `cr3` says whether CR3 was seen to be written in it.
+    ///
+    /// Whatever it did to serialize came after `sched_switch`, so that is when it happened at the
+    /// earliest. A call that begins later sees the new task in `rq->curr`, and interrupts it.
+    pub(super) fn switch_done<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, cr3: bool) {
         let Some(switch) = c.in_switch.take() else { return };
         let same = switch.real_before == c.logical;
         let known = switch.real_before != 0;
         let at_switch = At { ts: switch.ts, ..at };
-        if let Some(ts) = cr3 {
+        let (real, lazy) = (switch.real_before, switch.lazy_before);
+        if cr3 {
             s.tally().cr3_writes += 1;
             if known && same {
-                match switch.lazy_before {
+                match lazy {
                     Tri::Yes => s.tally().unlazy_flushed += 1,
                     Tri::No if !self.config.invlpgb => {
                         r7::mismatch(s, c, at_switch, Divergence::Cr3Extra, 0, c.logical);
@@ -200,23 +231,21 @@ impl Model {
             } else if known {
                 r7::passed(s);
             }
-            Self::serialized(s, c, ts, SyncCause::Cr3, Evidence::Inferred);
-        } else if self.config.sees_cr3 && known {
-            if same {
-                r7::passed(s);
-                if switch.lazy_before == Tri::Yes {
-                    s.tally().unlazy_same_mm += 1;
-                }
-            } else {
-                r7::mismatch(
-                    s,
-                    c,
-                    at_switch,
-                    Divergence::Cr3Missing,
-                    c.logical,
-                    switch.real_before,
-                );
+            Self::serialized(s, c, switch.ts, SyncCause::Cr3, Evidence::Inferred);
+        } else if !self.config.sees_cr3 {
+            if known && !same {
+                // arch/x86/mm/tlb.c:switch_mm_irqs_off
+                Self::serialized(s, c, switch.ts, SyncCause::Cr3, Evidence::Assumed);
+            } else if !known || lazy != Tri::No {
+                c.maybe_sync = at.ts;
             }
+        } else if known && same {
+            r7::passed(s);
+            if lazy == Tri::Yes {
+                s.tally().unlazy_same_mm += 1;
+            }
+        } else if known {
+            r7::mismatch(s, c, at_switch, Divergence::Cr3Missing, c.logical, real);
         }
         if switch.prev_mm_same && c.registered() {
             // membarrier_mm_sync_core_before_usermode(rq->prev_mm)
@@ -227,11 +256,18 @@ impl Model {
     }
 
     /// `kthread_use_mm` or `kthread_unuse_mm` was seen.
-    pub(super) fn on_kthread_mm<S: Store>(s: &mut S, c: &mut Cpu, at: At, mm: u64, state: u8) {
+    pub(super) fn on_kthread_mm<S: Store>(
+        &self,
+        s: &mut S,
+        c: &mut Cpu,
+        at: At,
+        mm: u64,
+        state: u8,
+    ) {
         if !c.known {
             return;
         }
-        let real_before = c.real;
+        let (real, lazy) = (c.real, c.lazy);
         if mm != 0 {
             c.real = mm;
             c.lazy = Tri::No;
@@ -240,10 +276,8 @@ impl Model {
         {
             entry.state = state;
         }
-        // A CR3 write on the way was seen on its own and has paid already.
-        let paid = c.logical == mm && real_before == mm;
-        if !paid {
-            Self::logical_changed(s, c, at, mm, state, false);
-        }
+        // A CR3 write on the way was seen on its own: then the logical mm has changed already.
+        let unseen_cr3 = !self.config.sees_cr3 && (real != mm || lazy != Tri::No);
+        Self::logical_changed(s, c, at.ts, mm, state, unseen_cr3);
     }
 }

@@ -7,6 +7,10 @@ use super::{
 };
 use crate::wire::{Fault, Frame, Syscall, UserReturn};
 
+/// The calls that return in a new task too: clone, fork, vfork, clone3
+/// (`arch/x86/entry/syscalls/syscall_64.tbl`).
+const NR_FORKS: [i32; 4] = [56, 57, 58, 435];
+
 impl Model {
     /// User code of `mm` ran on this CPU until just now.
     pub(super) fn user_ran<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, mm: MmId, tid: u32) {
@@ -14,6 +18,7 @@ impl Model {
             return;
         }
         Self::settle_dark_mm(s, c, mm);
+        Self::settle_kernel_iret(c, at);
         match c.way {
             Way::Leaving(frame, since) => {
                 s.tally().returns_inferred += 1;
@@ -23,6 +28,14 @@ impl Model {
             Way::InSyscall | Way::Unknown => c.maybe_sync = at.ts,
         }
         self.judge(s, c, at, mm, tid, Evidence::Inferred);
+    }
+
+    /// The task has gone on to user mode: an IRET that it may have had to execute on the way has been
+    /// executed by now, or there was none.
+    fn settle_kernel_iret(c: &mut Cpu, at: At) {
+        if core::mem::take(&mut c.kernel_iret) {
+            c.maybe_sync = at.ts;
+        }
     }
 
     /// The CPU returned to user mode by this frame, at or after `since`.
@@ -90,12 +103,24 @@ impl Model {
     }
 
     pub(super) fn on_sys_exit(c: &mut Cpu, at: At, w: &Syscall) {
-        Self::leaving(c, at, w.frame);
+        let maybe_child = c.way == Way::Unknown && NR_FORKS.contains(&w.nr);
+        let frame = if maybe_child { Frame::Unknown as u8 } else { w.frame };
+        Self::leaving(c, at, frame);
     }
 
     /// A task is about to leave the kernel by this frame.
     pub(super) fn leaving(c: &mut Cpu, at: At, frame: u8) {
-        c.way = Way::Leaving(Frame::from_u8(frame), at.ts);
+        c.way = Way::Leaving(Self::frame_out(c, frame), at.ts);
+    }
+
+    /// By which frame the task leaves, if it reads like this one. A new task's first return is by
+    /// IRET (`arch/x86/entry/entry_64.S:ret_from_fork_asm`), though its frame is a copy of its
+    /// parent's, and it passes `sys_exit` like its parent.
+    fn frame_out(c: &Cpu, frame: u8) -> Frame {
+        match (c.way, Frame::from_u8(frame)) {
+            (Way::Leaving(Frame::SyscallIret, _), Frame::Sysret) => Frame::SyscallIret,
+            (_, frame) => frame,
+        }
     }
 
     pub(super) fn on_page_fault<S: Store>(
@@ -110,20 +135,25 @@ impl Model {
             self.user_ran(s, c, at, c.logical, w.tid);
             c.way = Way::Leaving(Frame::Interrupt, at.ts);
         } else {
-            // It may sleep before its IRET; that there will be one is sure only if it does not, and
-            // a kernel fault is too short-lived a thing to follow.
+            // It may sleep before its IRET, or be the last that this task does (a fatal signal).
+            c.kernel_iret = true;
             c.maybe_sync = at.ts;
         }
     }
 
-    /// A signal's handler or an abort handler comes next: the frame is not fit for SYSRET.
+    /// A signal's handler or an abort handler comes next, by IRET: the frame is not fit for SYSRET.
+    /// But the signal may also be one that is ignored (`kernel/signal.c:get_signal`), which leaves
+    /// the frame alone.
     pub(super) fn on_redirect(c: &mut Cpu, at: At) {
-        c.way = Way::Leaving(Frame::SyscallIret, at.ts);
+        if !matches!(c.way, Way::Leaving(Frame::SyscallIret | Frame::Interrupt, _)) {
+            c.way = Way::Leaving(Frame::Unknown, at.ts);
+        }
     }
 
     /// A probe sits on the way out.
     pub(super) fn on_user_return<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, w: &UserReturn) {
-        let frame = Frame::from_u8(w.frame);
+        let frame = Self::frame_out(c, w.frame);
+        Self::settle_kernel_iret(c, at);
         if c.known && c.tid == w.tid {
             c.state = w.state;
         }

@@ -1,7 +1,9 @@
-//! One CPU's records, by sequence number.
+//! One CPU's records, in the order in which they happened.
 //!
-//! A record may come before one with a lower number: an interrupt's program ran, from start to end,
-//! in the middle of another program. A number that stays away is a loss.
+//! An interrupt may run programs, from start to end, in the middle of another program. Their records
+//! then come before the one they interrupted, though that one began earlier: so records are sorted by
+//! time, which each program takes as it begins. The sequence numbers say whether all are there; one
+//! that stays away is a loss.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -27,9 +29,11 @@ pub(super) enum Ordered {
 pub(super) struct Order {
     /// The number of the next record, counted on beyond 32 bits.
     next: u64,
+    /// By time.
     ready: VecDeque<(u64, Ordered)>,
     /// Records that came before their turn.
     held: BTreeMap<u64, Raw>,
+    /// When the last one that was handed on happened.
     last_ts: u64,
     late: u64,
 }
@@ -57,10 +61,15 @@ impl Order {
     }
 
     fn accept(&mut self, record: Raw) {
-        // An interrupted program may have taken its time after the one that interrupted it.
-        self.last_ts = self.last_ts.max(record.ts);
-        self.ready.push_back((self.last_ts, Ordered::Record(record)));
+        self.insert(record.ts, Ordered::Record(record));
         self.next += 1;
+    }
+
+    /// Sorts it in by time; but what was handed on already stays before it.
+    fn insert(&mut self, ts: u64, item: Ordered) {
+        let ts = ts.max(self.last_ts);
+        let behind = self.ready.iter().rev().take_while(|&&(later, _)| later > ts).count();
+        self.ready.insert(self.ready.len() - behind, (ts, item));
     }
 
     fn take_held(&mut self) {
@@ -72,8 +81,8 @@ impl Order {
     /// The missing records are lost.
     fn give_up(&mut self) {
         if let Some((&number, first)) = self.held.first_key_value() {
-            self.last_ts = self.last_ts.max(first.ts);
-            self.ready.push_back((self.last_ts, Ordered::Lost(number - self.next)));
+            let (ts, lost) = (first.ts, number - self.next);
+            self.insert(ts, Ordered::Lost(lost));
             self.next = number;
             self.take_held();
         }
@@ -97,8 +106,7 @@ impl Order {
         }
         let number = self.widen(seq);
         if number > self.next {
-            self.last_ts = self.last_ts.max(ts);
-            self.ready.push_back((self.last_ts, Ordered::Lost(number - self.next)));
+            self.insert(ts, Ordered::Lost(number - self.next));
             self.next = number;
         }
     }
@@ -108,7 +116,11 @@ impl Order {
     }
 
     pub(super) fn pop(&mut self) -> Option<(u64, Ordered)> {
-        self.ready.pop_front()
+        let first = self.ready.pop_front();
+        if let Some((ts, _)) = first {
+            self.last_ts = ts;
+        }
+        first
     }
 
     pub(super) const fn late(&self) -> u64 {
@@ -144,17 +156,26 @@ mod tests {
         order.push(0, record(10));
         order.push(2, record(20));
         assert_eq!(drain(&mut order), [10]);
-        order.push(1, record(25));
-        assert_eq!(drain(&mut order), [25, 20]);
+        order.push(1, record(15));
+        assert_eq!(drain(&mut order), [15, 20]);
+    }
+
+    #[test]
+    fn the_interrupted_one_began_first_whatever_its_number() {
+        let mut order = Order::default();
+        order.push(0, record(20));
+        order.push(1, record(15));
+        assert_eq!(drain(&mut order), [15, 20]);
     }
 
     #[test]
     fn times_never_run_backwards() {
         let mut order = Order::default();
-        order.push(1, record(20));
-        order.push(0, record(25));
+        order.push(0, record(20));
+        assert_eq!(drain(&mut order), [20]);
+        order.push(1, record(15));
         let times: Vec<u64> = std::iter::from_fn(|| order.pop()).map(|(ts, _)| ts).collect();
-        assert_eq!(times, [25, 25]);
+        assert_eq!(times, [20]);
     }
 
     #[test]

@@ -6,7 +6,16 @@ use super::{
 };
 
 /// The last reference to `mm` was dropped.
-pub(in crate::model) fn judge<S: Store>(s: &mut S, own: &Cpu, at: At, mm: MmId, skew: u64) {
+///
+/// Without `tlb_flush` (`sees_cr3`) a CPU may have left it unseen, on the way through `exec_mmap`.
+pub(in crate::model) fn judge<S: Store>(
+    s: &mut S,
+    own: &Cpu,
+    at: At,
+    mm: MmId,
+    skew: u64,
+    sees_cr3: bool,
+) {
     let cpus = s.cpus();
     let (mut failed, mut doubt) = (false, None);
     let mut cpu = 0;
@@ -16,7 +25,9 @@ pub(in crate::model) fn judge<S: Store>(s: &mut S, own: &Cpu, at: At, mm: MmId, 
             if !c.known {
                 doubt = Some(Doubt::Unseen);
             } else if c.active == mm || c.real == mm {
-                if cpu != at.cpu && c.last_ts.saturating_add(skew) >= at.ts {
+                if !sees_cr3 {
+                    doubt = Some(Doubt::Unseen);
+                } else if cpu != at.cpu && c.last_ts.saturating_add(skew) >= at.ts {
                     doubt = Some(Doubt::Clock);
                 } else {
                     failed = true;

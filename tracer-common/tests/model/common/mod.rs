@@ -1,0 +1,9 @@
+//! The words in which the tests speak: storage, tasks, stories.
+
+mod script;
+mod store;
+mod who;
+
+pub(crate) use script::{Entry, Kernel, OnCpu};
+pub(crate) use store::Maps;
+pub(crate) use who::{A, B, C, IDLE, REGISTERED, Who, kthread, user};

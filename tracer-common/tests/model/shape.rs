@@ -1,0 +1,106 @@
+//! R7: each way in which the reconstruction can differ from the kernel.
+
+use crate::common::{A, B, IDLE, Kernel, kthread, user};
+use tracer_common::{
+    model::{Config, Divergence, Rule},
+    wire::INIT_MM,
+};
+
+const T: u32 = 101;
+const U: u32 = 102;
+const K: u32 = 7;
+
+#[track_caller]
+fn diverges(k: &Kernel, what: Divergence) {
+    assert_eq!(k.rules(), [Rule::R7], "{:#?}", k.store.findings);
+    assert_eq!(k.store.findings[0].divergence, Some(what));
+    assert_eq!(k.store.tally.divergences[what as usize], 1);
+}
+
+fn running(mm: u64) -> Kernel {
+    let mut k = Kernel::new();
+    k.cpu(1).yields_to(user(T, mm)).cr3_in_switch();
+    k
+}
+
+#[test]
+fn another_task() {
+    let mut k = running(A);
+    k.cpu(1).becomes(user(U, A)).sleeps_for(IDLE);
+    diverges(&k, Divergence::Task);
+}
+
+#[test]
+fn another_logical_mm() {
+    let mut k = running(A);
+    k.cpu(1).becomes(user(T, B)).sleeps_for(IDLE);
+    assert_eq!(k.rules(), [Rule::R7; 2], "and the real one with it");
+    assert_eq!(k.store.findings[0].divergence, Some(Divergence::Logical));
+}
+
+#[test]
+fn another_active_mm() {
+    let mut k = running(A);
+    k.cpu(1).sleeps_for(kthread(K)).borrows(B).sleeps_for(IDLE);
+    diverges(&k, Divergence::Active);
+}
+
+#[test]
+fn another_real_mm() {
+    let mut k = running(A);
+    k.cpu(1).tlb_state(B, false, 1);
+    diverges(&k, Divergence::Real);
+}
+
+#[test]
+fn no_cr3_write() {
+    let mut k = running(A);
+    k.cpu(1).sleeps_for(user(U, B)).tick();
+    diverges(&k, Divergence::Cr3Missing);
+}
+
+#[test]
+fn a_cr3_write_too_many() {
+    let mut k = running(A);
+    k.cpu(1).sleeps_for(user(U, A)).cr3_in_switch();
+    diverges(&k, Divergence::Cr3Extra);
+}
+
+/// With broadcast flushes a mm may move to a global ASID.
+#[test]
+fn a_cr3_write_for_a_global_asid() {
+    let mut k = Kernel::with(Config { invlpgb: true, ..Config::default() });
+    k.cpu(1).yields_to(user(T, A)).cr3_in_switch().sleeps_for(user(U, A)).cr3_in_switch();
+    k.clean();
+}
+
+#[test]
+fn lazy_or_not() {
+    let mut k = running(A);
+    k.cpu(1).sleeps_for(IDLE).tlb_state(A, false, 1);
+    diverges(&k, Divergence::Lazy);
+    let mut k = running(A);
+    k.cpu(1).sleeps_for(kthread(K)).cr3().tlb_state(INIT_MM, true, 1);
+    diverges(&k, Divergence::Lazy);
+}
+
+/// What the kernel's own variables say in the course of ordinary life.
+#[test]
+fn read_where_they_change() {
+    let mut k = running(A);
+    k.cpu(1).tlb_state(A, false, 1);
+    k.cpu(1).sleeps_for(IDLE).tlb_state(A, true, 1);
+    k.cpu(1).yields_to(user(U, A)).tlb_state(A, false, 1).tick();
+    // A text poke loads a temporary mm and goes back.
+    k.cpu(1).cr3().tlb_state(99, false, 1).cr3().tlb_state(A, false, 1);
+    // exit_mm calls enter_lazy_tlb before anything tells that the task is going.
+    k.cpu(1).tlb_state(A, true, 1).exits().sleeps_for(kthread(K)).tlb_state(A, true, 1);
+    // A flush finds it lazy.
+    k.cpu(1).cr3().tlb_state(INIT_MM, false, 1).sleeps_for(kthread(K)).tlb_state(INIT_MM, false, 1);
+    k.cpu(1).yields_to(user(T, A)).cr3_in_switch().tlb_state(A, false, 1).tlb_state(
+        u64::MAX,
+        false,
+        1,
+    );
+    k.clean();
+}
