@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     fs::write(out.join("unlazy.bpf.o"), object()?)?;
 
-    println!("cargo::rustc-env=UNLAZY_VERSION_DETAIL={}", commit().unwrap_or_default());
+    println!("cargo::rustc-env=UNLAZY_VERSION_DETAIL={}", detail());
     Ok(())
 }
 
@@ -40,6 +40,11 @@ fn object() -> Result<Vec<u8>, String> {
         return Err(format!("{OBJECT} names {}, which is empty", path.display()));
     }
     Ok(bytes)
+}
+
+/// What follows the version number: ` (commit)`, or nothing.
+fn detail() -> String {
+    commit().map(|commit| format!(" ({commit})")).unwrap_or_default()
 }
 
 /// The commit this was built from; `None` outside a checkout of our own or without git.

@@ -89,13 +89,21 @@ pub(crate) fn is_root() -> bool {
 /// `program` with root's rights: as it is for root, else through sudo, which may ask.
 ///
 /// # Errors
-/// When we are not root and there is no sudo.
+/// When we are not root, and there is no sudo or it refuses.
 pub(crate) fn as_root(program: impl AsRef<OsStr>, why: &str) -> Result<Command> {
     if is_root() {
         return Ok(Command::new(program));
     }
     if find_program("sudo").is_none() {
         bail!("{why} needs root, and there is no sudo here: run the same command as root");
+    }
+    // Asked for beforehand, so that a refusal of sudo's is not taken for the program's exit code.
+    if !root_without_asking() {
+        say(format_args!("{why} needs root: sudo asks for your password"));
+        let status = Command::new("sudo").arg("-v").status().context("starting sudo")?;
+        if !status.success() {
+            bail!("{why} needs root, and sudo refused: run the same command as root");
+        }
     }
     let mut sudo = Command::new("sudo");
     sudo.arg("--").arg(program);

@@ -79,9 +79,13 @@ impl Workspace {
         cargo
     }
 
-    /// Whether `package` has an integration test called `name`.
-    pub(crate) fn has_test(&self, package: &str, name: &str) -> bool {
-        self.targets.iter().any(|(of, test)| of == package && test == name)
+    /// The integration tests of `package` whose names begin with `prefix`.
+    pub(crate) fn tests(&self, package: &str, prefix: &str) -> Vec<&str> {
+        self.targets
+            .iter()
+            .filter(|(of, test)| of == package && test.starts_with(prefix))
+            .map(|(_, test)| test.as_str())
+            .collect()
     }
 
     /// What `build` leaves behind: the `unlazy` binary of a profile's folder.

@@ -64,7 +64,8 @@ impl Loop {
         Ok(ns as f64 / iterations as f64)
     }
 
-    fn iterations(self, quick: bool) -> u64 {
+    /// How often it goes round.
+    pub(crate) fn iterations(self, quick: bool) -> u64 {
         // About half a second each on a machine of today.
         let full = match self.kind {
             Kind::Switch => 100_000,

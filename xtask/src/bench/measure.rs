@@ -40,13 +40,22 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
     }
     let load = load()?;
+    let mut remarks = Vec::new();
     if load > 0.5 {
-        say(format_args!("the load is {load}: other work will blur the ratios"));
+        remarks.push(format!("the load was {load} at the start: other work blurs the ratios"));
     }
     let mut samples = vec![[const { Vec::new() }; LOOPS.len()]; OBSERVERS.len()];
     for round in 0..args.rounds {
         say(format_args!("round {} of {}", round + 1, args.rounds));
         bench.round(round as usize, &mut samples)?;
+    }
+    let programs = bench.programs()?;
+    if someone_else_is_registered(&programs) {
+        remarks.push(
+            "another process on this machine is registered for SYNC_CORE (unlazy watched system \
+             calls without a loop that is): the loops without SYNC_CORE are no such loops"
+                .to_owned(),
+        );
     }
     let results = Results {
         schema: "unlazy.bench/1".to_owned(),
@@ -59,8 +68,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         cpu: bench.cpu,
         rounds: args.rounds,
         tracepoints: bench.tracepoints.0.clone(),
+        remarks,
         timings: timings(&samples),
-        programs: bench.programs()?,
+        programs,
     };
     println!("{}", serde_json::to_string_pretty(&results).context("writing the results")?);
     Ok(ExitCode::SUCCESS)
@@ -119,7 +129,8 @@ impl Bench {
                     let after = Snapshot::take()?;
                     let own = attached.pid().map(held_by).transpose()?.unwrap_or_default();
                     let runs = after.since(&before, &own);
-                    all.push(Programs { looped, observer, runs });
+                    let iterations = looped.iterations(self.quick);
+                    all.push(Programs { looped, observer, iterations, runs });
                 }
                 attached.detach().with_context(|| format!("detaching {}", observer.title()))?;
             }
@@ -130,6 +141,15 @@ impl Bench {
 
 fn loops(sync_core: bool) -> impl Iterator<Item = (usize, Loop)> {
     LOOPS.into_iter().enumerate().filter(move |(_, looped)| looped.sync_core == sync_core)
+}
+
+/// Whether unlazy had reason to watch system calls while none of our loops gave it one.
+fn someone_else_is_registered(programs: &[Programs]) -> bool {
+    programs
+        .iter()
+        .filter(|one| one.observer == Observer::Unlazy && !one.looped.sync_core)
+        .flat_map(|one| &one.runs)
+        .any(|run| run.program == "sys_enter")
 }
 
 fn timings(samples: &Samples) -> Vec<Timing> {

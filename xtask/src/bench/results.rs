@@ -18,7 +18,10 @@ pub(crate) struct Results {
     /// The CPU that all loops ran on.
     pub(crate) cpu: usize,
     pub(crate) rounds: u32,
+    /// What bpftrace and perf attach to beside a SYNC_CORE-registered process; fewer beside none.
     pub(crate) tracepoints: Vec<String>,
+    /// What a reader of the numbers must know.
+    pub(crate) remarks: Vec<String>,
     pub(crate) timings: Vec<Timing>,
     pub(crate) programs: Vec<Programs>,
 }
@@ -44,5 +47,7 @@ pub(crate) struct Programs {
     #[serde(flatten)]
     pub(crate) looped: Loop,
     pub(crate) observer: Observer,
+    /// Of the loop, its warm-up not counted (during which the programs ran as well).
+    pub(crate) iterations: u64,
     pub(crate) runs: Vec<ProgramRun>,
 }

@@ -9,7 +9,7 @@ use super::results::{Programs, Results, Timing};
 pub(super) fn render(results: &Results) -> String {
     let mut text = format!(
         "Linux {}, {} CPUs, load {:.1} at the start; loops on CPU {}; medians of {} rounds, \
-         ratios within a round; {} tracepoints\n",
+         ratios within a round; {} tracepoints for bpftrace and perf\n",
         results.kernel,
         results.cpus,
         results.load,
@@ -17,6 +17,10 @@ pub(super) fn render(results: &Results) -> String {
         results.rounds,
         results.tracepoints.len()
     );
+    // Here and below: writing to a String cannot fail.
+    for remark in &results.remarks {
+        let _ = writeln!(text, "Note: {remark}.");
+    }
     for looped in LOOPS {
         let rows: Vec<Vec<String>> = results
             .timings
@@ -24,7 +28,6 @@ pub(super) fn render(results: &Results) -> String {
             .filter(|timing| timing.looped == looped)
             .map(timing_row)
             .collect();
-        // Writing to a String cannot fail.
         let _ = write!(text, "\n{}\n", looped.title());
         text += &columns(&["", "ns", "ratio", "lowest .. highest"], &rows);
     }
@@ -47,19 +50,15 @@ fn timing_row(timing: &Timing) -> Vec<String> {
     }
 }
 
-/// The busiest programs: a tracepoint that fires twice a second says nothing of cost.
+/// The programs that the loop itself sets off; those of ticks and other tasks are noise here.
 fn program_rows(programs: &Programs) -> Vec<Vec<String>> {
-    let most = programs.runs.first().map_or(0, |run| run.runs);
     let kind = format!("{:?}", programs.looped.kind).to_lowercase();
     let with = if programs.looped.sync_core { ", SYNC_CORE" } else { "" };
     let title = format!("{}, {kind}{with}", programs.observer.title());
-    if most == 0 {
-        return vec![vec![title, "none ran".to_owned()]];
-    }
-    programs
+    let rows: Vec<Vec<String>> = programs
         .runs
         .iter()
-        .filter(|run| run.runs.saturating_mul(100) >= most)
+        .filter(|run| run.runs.saturating_mul(20) >= programs.iterations)
         .map(|run| {
             vec![
                 title.clone(),
@@ -68,7 +67,8 @@ fn program_rows(programs: &Programs) -> Vec<Vec<String>> {
                 format!("{:.0}", run.ns_per_run),
             ]
         })
-        .collect()
+        .collect();
+    if rows.is_empty() { vec![vec![title, "none of it".to_owned()]] } else { rows }
 }
 
 /// Aligned columns: the first to the left, numbers to the right. The last cell of a short row may
@@ -105,8 +105,9 @@ fn columns(head: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::loops::Loop;
+    use crate::bench::loops::{Kind, Loop};
     use crate::bench::observer::Observer;
+    use crate::bench::programs::ProgramRun;
     use crate::bench::stats::Spread;
 
     #[test]
@@ -127,9 +128,28 @@ mod tests {
     }
 
     #[test]
+    fn only_programs_of_the_loop_itself_are_shown() {
+        let run = |program: &str, runs| ProgramRun {
+            program: program.to_owned(),
+            runs,
+            ns_per_run: 61.6,
+        };
+        let programs = Programs {
+            looped: Loop { kind: Kind::Syscall, sync_core: true },
+            observer: Observer::Unlazy,
+            iterations: 1000,
+            runs: vec![run("sys_enter", 1010), run("local_timer_entry", 3)],
+        };
+        let rows = program_rows(&programs);
+        assert_eq!(rows, [["unlazy check, syscall, SYNC_CORE", "sys_enter", "1010", "62"]]);
+        let rows = program_rows(&Programs { runs: Vec::new(), ..programs });
+        assert_eq!(rows, [["unlazy check, syscall, SYNC_CORE", "none of it"]]);
+    }
+
+    #[test]
     fn a_missing_observer_says_what_to_do() {
         let timing = Timing {
-            looped: Loop { kind: crate::bench::loops::Kind::Syscall, sync_core: false },
+            looped: Loop { kind: Kind::Syscall, sync_core: false },
             observer: Observer::Perf,
             missing: Some("not installed".to_owned()),
             samples_ns: Vec::new(),

@@ -12,9 +12,24 @@ use crate::shell;
 
 const TRACEFS: &str = "/sys/kernel/tracing";
 
-/// unlazy attaches these only while a SYNC_CORE-registered process exists; so in the other loops
-/// its competitors go without them too.
-const ONLY_WITH_SYNC_CORE: [&str; 2] = ["raw_syscalls:sys_enter", "raw_syscalls:sys_exit"];
+/// unlazy attaches these only while a SYNC_CORE-registered process exists (`When` in its table of
+/// probes); so in the other loops its competitors go without them too.
+const ONLY_WITH_SYNC_CORE: [&str; 7] = [
+    "nmi_handler",
+    "page_fault_kernel",
+    "page_fault_user",
+    "rseq_ip_fixup",
+    "signal_deliver",
+    "sys_enter",
+    "sys_exit",
+];
+
+/// What perf events may not sample, so neither perf nor bpftrace can have it: each sample would raise
+/// the next (`arch/x86/include/asm/trace/irq_vectors.h`, at `TRACE_EVENT_PERF_PERM`).
+const NOT_SAMPLED: [&str; 1] = ["irq_vectors:irq_work_exit"];
+
+/// Kinds of probes that sit on a tracepoint.
+const KINDS: [&str; 2] = ["tp_btf", "raw_tp"];
 
 /// `subsystem:name` of each, sorted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +48,7 @@ struct Probe {
 }
 
 impl Tracepoints {
-    /// Asks `unlazy doctor` for its probes, and tracefs for their subsystems.
+    /// Those of unlazy's that perf and bpftrace can have. Asks `unlazy doctor` for its probes, and tracefs for their subsystems.
     ///
     /// # Errors
     /// When either cannot be asked, or they do not know a tracepoint in common.
@@ -61,12 +76,13 @@ impl Tracepoints {
         let wanted: BTreeSet<&str> = doctor
             .probes
             .iter()
-            .filter(|probe| probe.kind == "tp_btf" && probe.state == "attached")
+            .filter(|probe| KINDS.contains(&probe.kind.as_str()) && probe.state == "attached")
             .map(|probe| probe.name.as_str())
             .collect();
         let mut names: Vec<String> = known
             .iter()
             .filter(|full| full.split_once(':').is_some_and(|(_, name)| wanted.contains(name)))
+            .filter(|full| !NOT_SAMPLED.contains(&full.as_str()))
             .cloned()
             .collect();
         names.sort();
@@ -76,7 +92,10 @@ impl Tracepoints {
 
     /// Those that are attached in a loop with, or without, a SYNC_CORE-registered process.
     pub(super) fn while_sync_core(&self, sync_core: bool) -> Self {
-        let keep = |name: &&String| sync_core || !ONLY_WITH_SYNC_CORE.contains(&name.as_str());
+        let keep = |full: &&String| {
+            let name = full.split_once(':').map_or(full.as_str(), |(_, name)| name);
+            sync_core || !ONLY_WITH_SYNC_CORE.contains(&name)
+        };
         Self(self.0.iter().filter(keep).cloned().collect())
     }
 }
@@ -123,17 +142,21 @@ mod tests {
             r#"{"probes": [
                 {"name": "sched_switch", "kind": "tp_btf", "state": "attached", "why": null},
                 {"name": "sys_enter", "kind": "tp_btf", "state": "attached"},
-                {"name": "csd_function_entry", "kind": "tp_btf", "state": "skipped"},
+                {"name": "csd_function_entry", "kind": "raw_tp", "state": "skipped"},
+                {"name": "irq_work_exit", "kind": "tp_btf", "state": "attached"},
+                {"name": "csd_queue_cpu", "kind": "raw_tp", "state": "attached"},
                 {"name": "tlb_flush", "kind": "fentry", "state": "attached"}]}"#,
         )
         .unwrap();
         let known = parse_formats(
             "tlb/tlb_flush/format\nsched/sched_switch/format\nsched/sched_switch_x/format\n\
-             raw_syscalls/sys_enter/format\ncsd/csd_function_entry/format\nheader\n",
+             raw_syscalls/sys_enter/format\ncsd/csd_function_entry/format\n\
+             csd/csd_queue_cpu/format\n\
+             irq_vectors/irq_work_exit/format\nheader\n",
         );
         let all = Tracepoints::match_up(&doctor, &known);
-        assert_eq!(all.0, ["raw_syscalls:sys_enter", "sched:sched_switch"]);
+        assert_eq!(all.0, ["csd:csd_queue_cpu", "raw_syscalls:sys_enter", "sched:sched_switch"]);
         assert_eq!(all.while_sync_core(true), all);
-        assert_eq!(all.while_sync_core(false).0, ["sched:sched_switch"]);
+        assert_eq!(all.while_sync_core(false).0, ["csd:csd_queue_cpu", "sched:sched_switch"]);
     }
 }

@@ -10,17 +10,19 @@ use crate::shell::{self, say};
 use crate::workspace::Workspace;
 
 const PACKAGE: &str = "tracer-user";
-const TEST: &str = "live";
+/// What the names of their files begin with: `tests/live.rs`, `tests/live_probes.rs`, …
+const PREFIX: &str = "live";
 
 /// Builds them as the developer and runs them as root: so no build output belongs to root.
 ///
 /// # Errors
 /// When they cannot be built, cannot get root, or fail.
 pub(super) fn run(workspace: &Workspace, steps: &mut Steps, object: &Path) -> Result<()> {
-    if !workspace.has_test(PACKAGE, TEST) {
-        bail!("{PACKAGE} has no test `{TEST}`: the live tests are gone");
+    let tests = workspace.tests(PACKAGE, PREFIX);
+    if tests.is_empty() {
+        bail!("{PACKAGE} has no tests/{PREFIX}*.rs: the live tests are gone");
     }
-    let program = steps.own("live tests, build", || build(workspace, object))?;
+    let programs = steps.own("live tests, build", || build(workspace, object, &tests))?;
     if !shell::root_without_asking() {
         say("live tests: SKIPPED: they need root, and sudo would ask for a password");
         bail!(
@@ -28,26 +30,37 @@ pub(super) fn run(workspace: &Workspace, steps: &mut Steps, object: &Path) -> Re
              or leave them out with `cargo xtask test --no-live`"
         );
     }
-    // `env`, because sudo drops variables. One thread: unlazy runs once at a time on a machine.
-    let mut command = shell::as_root("env", "tracing the kernel")?;
-    command
-        .args(["UNLAZY_LIVE=1", "RUST_BACKTRACE=1"])
-        .arg(program)
-        .arg("--test-threads=1")
-        .current_dir(workspace.root.join(PACKAGE));
-    steps.loud("live tests", &mut command)
+    for (test, program) in tests.iter().zip(programs) {
+        // `env`, because sudo drops variables. One thread: unlazy runs once at a time on a machine.
+        let mut command = shell::as_root("env", "tracing the kernel")?;
+        command
+            .args(["UNLAZY_LIVE=1", "RUST_BACKTRACE=1"])
+            .arg(program)
+            .arg("--test-threads=1")
+            .current_dir(workspace.root.join(PACKAGE));
+        steps.loud(&format!("live tests, {test}"), &mut command)?;
+    }
+    Ok(())
 }
 
-fn build(workspace: &Workspace, object: &Path) -> Result<PathBuf> {
-    let messages = shell::capture_stdout(
-        workspace
-            .cargo()
-            .args(["test", "--release", "--package", PACKAGE, "--test", TEST, "--no-run"])
-            .arg("--message-format=json-render-diagnostics")
-            .env("UNLAZY_EBPF_OBJECT", object),
-    )
-    .context("building the live tests")?;
-    executable(&messages).context("cargo built the live tests, but named no program")
+/// Their programs, in the order of `tests`.
+fn build(workspace: &Workspace, object: &Path, tests: &[&str]) -> Result<Vec<PathBuf>> {
+    let mut cargo = workspace.cargo();
+    cargo
+        .args(["test", "--release", "--package", PACKAGE, "--no-run"])
+        .arg("--message-format=json-render-diagnostics")
+        .env("UNLAZY_EBPF_OBJECT", object);
+    for test in tests {
+        cargo.args(["--test", test]);
+    }
+    let messages = shell::capture_stdout(&mut cargo).context("building the live tests")?;
+    tests
+        .iter()
+        .map(|test| {
+            executable(&messages, test)
+                .with_context(|| format!("cargo built the test {test}, but named no program"))
+        })
+        .collect()
 }
 
 #[derive(Deserialize)]
@@ -61,12 +74,12 @@ struct Target {
     name: String,
 }
 
-/// The test program in cargo's messages (one JSON object a line).
-fn executable(messages: &str) -> Option<PathBuf> {
+/// A test's program in cargo's messages (one JSON object a line).
+fn executable(messages: &str, test: &str) -> Option<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Message>(line).ok())
-        .filter(|message| message.target.as_ref().is_some_and(|target| target.name == TEST))
+        .filter(|message| message.target.as_ref().is_some_and(|target| target.name == test))
         .find_map(|message| message.executable)
 }
 
@@ -81,7 +94,7 @@ mod tests {
 {"reason":"build-script-executed","package_id":"x"}
 {"reason":"compiler-artifact","target":{"name":"live"},"executable":"/t/live-1"}
 {"reason":"build-finished","success":true}"#;
-        assert_eq!(executable(messages), Some(PathBuf::from("/t/live-1")));
-        assert_eq!(executable("not json"), None);
+        assert_eq!(executable(messages, "live"), Some(PathBuf::from("/t/live-1")));
+        assert_eq!(executable("not json", "live"), None);
     }
 }

@@ -67,7 +67,10 @@ fn update() -> Result<()> {
 fn apt_get(args: &[&str], packages: &[&str]) -> Result<()> {
     // `env` because sudo drops what we would set here.
     let mut command = shell::as_root("env", "installing Debian packages")?;
-    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]).args(args).args(packages);
+    command
+        .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o=Dpkg::Use-Pty=0"])
+        .args(args)
+        .args(packages);
     // Results are on our stdout; this is not one.
     command.stdout(std::io::stderr());
     shell::run(&mut command).context("apt-get could not do it (its own words are above)")

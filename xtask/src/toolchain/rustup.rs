@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::compiler::{Compiler, Source};
 use crate::shell::{self, say};
@@ -19,6 +19,8 @@ fn rustup() -> Result<Command> {
     let mut rustup = Command::new(program);
     // Without a network its default of several tries only makes the answer slow.
     rustup.env("RUSTUP_MAX_RETRIES", "1").env_remove("RUSTUP_TOOLCHAIN");
+    // It would put one below each of its errors.
+    rustup.env_remove("RUST_BACKTRACE");
     Ok(rustup)
 }
 
@@ -53,6 +55,8 @@ pub(super) fn bring() -> Result<()> {
     let mut command = rustup()?;
     command.args(args);
     say(format_args!("installing with `rustup {}`", args.join(" ")));
-    shell::capture_within(&mut command, limit)?;
+    // In one line: it is a note on the way to the next source.
+    shell::capture_within(&mut command, limit)
+        .map_err(|error| anyhow!(format!("{error:#}").replace('\n', "; ")))?;
     Ok(())
 }
