@@ -116,7 +116,8 @@ impl Engine {
     /// Judges all events up to `until`, in nanoseconds. Every record written before then must have
     /// been pushed.
     pub fn advance(&mut self, until: u64) {
-        while let Some((cpu, ts, item)) = self.merge.pop(until) {
+        self.merge.complete(until);
+        while let Some((cpu, ts, item)) = self.merge.pop() {
             match item {
                 merge::Item::Record(record) => self.record(cpu, ts, &record),
                 merge::Item::Lost(lost) => {

@@ -95,6 +95,7 @@ pub(super) fn extreme() -> Report {
     report.mms_omitted = max;
     report.transitions = Transitions {
         switches: max,
+        unseen_switches: max,
         logical_changes: Some(max),
         enter_lazy: Some(max),
         unlazy_same_mm: Some(max),
