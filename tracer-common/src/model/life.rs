@@ -58,7 +58,7 @@ impl Model {
     /// A kernel may run no probes while certain tasks are current (a sandbox hides its own agent
     /// so). Such a task is seen to be switched in and never to do anything, least of all to be
     /// switched out.
-    pub(super) fn settle_dark<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, tid: u32) {
+    pub(super) fn settle_dark<S: Store>(s: &mut S, c: &mut Cpu, at: At, tid: u32) {
         if !c.known || tid == c.tid || tid == c.tgid || s.has_run(c.tid) {
             return;
         }

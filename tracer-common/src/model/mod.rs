@@ -140,7 +140,7 @@ impl Model {
         }
         c.in_user = 0;
         if let Some(tid) = event.current() {
-            self.settle_dark(s, c, at, tid);
+            Self::settle_dark(s, c, at, tid);
         }
         self.settle_iret(s, c, at, event);
     }

@@ -120,7 +120,7 @@ fn probes(report: &Report) -> String {
             }
         }
         for (why, names) in by_reason {
-            let names = lists::some(names.into_iter(), 8);
+            let names = lists::some(names, 8);
             let why = if why.is_empty() { String::new() } else { format!(": {why}") };
             text = format!("{text}; {} {names}{why}", state.name());
         }
