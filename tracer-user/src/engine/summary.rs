@@ -85,6 +85,7 @@ impl Engine {
                 by_probe: BTreeMap::new(),
             },
             out_of_order: self.counts.out_of_order,
+            unreadable: self.counts.unreadable,
         }
     }
 

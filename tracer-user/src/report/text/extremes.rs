@@ -43,6 +43,7 @@ pub(super) fn extreme() -> Report {
             by_probe: by([(&hostile, max), (&long, max)]),
         },
         out_of_order: max,
+        unreadable: max,
     };
     report.cpus = (0..256)
         .map(|cpu| Cpu {
