@@ -26,7 +26,7 @@ mod switch;
 mod user;
 mod verdict;
 
-pub use event::{DecodeError, Event, Func, decode, header};
+pub use event::{DecodeError, Event, Func, decode, header, says_cr3_written};
 pub use evidence::{Evidence, SyncCause, SyncPoint};
 pub use state::{
     Call, CallCounts, CallOrigin, Completed, Cpu, Debt, InSwitch, MAX_CPUS, Mm, MmId, SKIPS, Skip,
@@ -125,8 +125,9 @@ impl Model {
     /// Draws what this event proves about the ones before it.
     fn settle<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, event: &Event) {
         match event {
-            // These say nothing about what the CPU was doing.
-            Event::Nmi(_)
+            // These say nothing about what the CPU was doing, or are part of the switch.
+            Event::SwitchCr3
+            | Event::Nmi(_)
             | Event::FuncName(_)
             | Event::SyscallProbes(_)
             | Event::Hotplug(_)
@@ -149,6 +150,7 @@ impl Model {
         match event {
             Event::Switch { flags, switch } => self.on_switch(s, c, at, *flags, switch),
             Event::TlbFlush(flush) => self.on_tlb_flush(s, c, at, flush),
+            Event::SwitchCr3 => self.on_switch_cr3(s, c, at),
             Event::IrqEntry(irq) => self.on_irq_entry(s, c, at, irq),
             Event::IrqExit(irq) => self.on_irq_exit(s, c, at, irq),
             Event::CsdQueue { func, target, tid } => {

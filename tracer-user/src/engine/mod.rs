@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use tracer_common::{
     model::{self, Config, DecodeError, Event, Finding, Model, Tally, decode},
-    wire::Kind,
+    wire::{Header, Kind},
 };
 
 pub use summary::Judged;
@@ -80,6 +80,8 @@ pub struct Engine {
     names: Names,
     history: History,
     counts: Counts,
+    /// For each CPU: a switch has been seen, and no record after it yet.
+    switched: Vec<bool>,
     told: Vec<Told>,
     found: u64,
 }
@@ -94,6 +96,7 @@ impl Engine {
             names: Names::default(),
             history: History::new(cpus),
             counts: Counts::new(cpus as usize),
+            switched: vec![false; cpus as usize],
             told: Vec::new(),
             found: 0,
         }
@@ -142,6 +145,9 @@ impl Engine {
                     if let Some(count) = self.counts.lost_by_cpu.get_mut(cpu as usize) {
                         *count += lost;
                     }
+                    if let Some(pending) = self.switched.get_mut(cpu as usize) {
+                        *pending = false;
+                    }
                     self.step(cpu, ts, &Event::Gap { lost });
                 }
                 merge::Item::Note(event) => self.step(cpu, ts, &event),
@@ -163,9 +169,27 @@ impl Engine {
                 if let Some(count) = self.counts.by_kind.get_mut(usize::from(header.kind)) {
                     *count += 1;
                 }
+                self.after_switch(cpu, ts, &header);
                 self.step(cpu, ts, &event);
             }
             Err(_) => self.counts.unreadable += 1,
+        }
+    }
+
+    /// The first record after a switch tells whether that switch wrote CR3.
+    fn after_switch(&mut self, cpu: u32, ts: u64, header: &Header) {
+        let Some(pending) = self.switched.get_mut(cpu as usize) else { return };
+        if *pending && let Some(written) = model::says_cr3_written(header) {
+            *pending = false;
+            if written {
+                self.counts.by_kind[Kind::TlbFlush as usize] += 1;
+                self.step(cpu, ts, &Event::SwitchCr3);
+            }
+        }
+        if header.kind == Kind::Switch as u16
+            && let Some(pending) = self.switched.get_mut(cpu as usize)
+        {
+            *pending = true;
         }
     }
 
