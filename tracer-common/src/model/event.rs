@@ -103,7 +103,11 @@ pub enum Event {
     Serialized(wire::Serialized),
     KthreadUse(wire::KthreadMm),
     KthreadUnuse(wire::KthreadMm),
-    /// Records of this CPU were lost just before this time.
+    /// Records of this CPU were lost just before this time; or, with a `lost` of 0, they are being
+    /// lost from now on, until a gap that counts them.
+    ///
+    /// Until a loss is told, other CPUs are judged by what this one and its tasks were last known to
+    /// do. So a source that can should tell its beginning too, at the last record before the hole.
     Gap {
         lost: u64,
     },

@@ -42,6 +42,7 @@ impl Model {
             seen: c.seen,
             was_known: c.was_known,
             offline: c.offline,
+            losing: c.losing,
             sync: c.sync,
             maybe_sync: ts,
             r2_checked: c.r2_checked,
@@ -95,8 +96,13 @@ impl Model {
     }
 
     /// Records of this CPU were lost: anything may have happened on it until now.
-    pub(super) fn on_gap(&mut self, c: &mut Cpu, at: At) {
+    pub(super) fn on_gap(&mut self, c: &mut Cpu, at: At, lost: u64) {
         Self::forget(c, at.ts);
+        let losing = lost == 0;
+        if losing != c.losing {
+            c.losing = losing;
+            self.blind = if losing { self.blind + 1 } else { self.blind.saturating_sub(1) };
+        }
         self.epoch = self.epoch.wrapping_add(1);
     }
 

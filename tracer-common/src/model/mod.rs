@@ -88,13 +88,16 @@ pub struct Model {
     epoch: u32,
     /// System calls are traced.
     syscalls: bool,
+    /// CPUs whose records are being lost: any task may run there, so nothing that is known of one
+    /// off CPU holds.
+    blind: u32,
 }
 
 impl Model {
     /// A model that has seen nothing.
     #[must_use]
     pub const fn new(config: Config) -> Self {
-        Self { config, epoch: 1, syscalls: false }
+        Self { config, epoch: 1, syscalls: false, blind: 0 }
     }
 
     /// What it was told about the kernel and the probes.
@@ -187,7 +190,7 @@ impl Model {
                 self.on_kthread_mm(s, c, at, kthread.mm, kthread.state);
             }
             Event::KthreadUnuse(_) => self.on_kthread_mm(s, c, at, 0, 0),
-            Event::Gap { .. } => self.on_gap(c, at),
+            Event::Gap { lost } => self.on_gap(c, at, *lost),
             Event::SyscallProbes(on) => self.on_syscall_probes(s, c, *on),
             Event::CsdExit { .. }
             | Event::IpiCpu(_)
