@@ -1,5 +1,5 @@
-//! The real programs on the running kernel. Needs root and a binary that carries the eBPF object;
-//! without either there is nothing to test, and each test says so.
+//! The real programs on the running kernel. Needs root and a binary that carries the eBPF object, so
+//! all of it is marked ignored; `cargo xtask test` runs it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -24,12 +24,12 @@ use unlazy::{
 /// The tests look at what is attached machine-wide, so they take turns.
 static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
-fn turn() -> Option<std::sync::MutexGuard<'static, ()>> {
-    if object::embedded().is_none() || !Privileges::current().suffice() {
-        eprintln!("skipped: needs root and the eBPF object (`cargo xtask test` has both)");
-        return None;
-    }
-    Some(TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+fn turn() -> std::sync::MutexGuard<'static, ()> {
+    assert!(
+        object::embedded().is_some() && Privileges::current().suffice(),
+        "these tests need root and the eBPF object: run them with `cargo xtask test`, which has both"
+    );
+    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Waits until `condition` holds; fails after a time that is long enough for any machine.
@@ -79,8 +79,9 @@ impl Seen {
 }
 
 #[test]
+#[ignore = "traces this machine; `cargo xtask test` runs it"]
 fn every_program_that_the_kernel_has_a_tracepoint_for_loads_and_attaches() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let mut probes = Probes::load(&Options::default()).unwrap();
     probes.attach().unwrap();
     probes.attach_registered();
@@ -92,8 +93,9 @@ fn every_program_that_the_kernel_has_a_tracepoint_for_loads_and_attaches() {
 }
 
 #[test]
+#[ignore = "traces this machine; `cargo xtask test` runs it"]
 fn every_number_that_was_given_out_arrives() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let mut live = Live::open(&Options::default()).unwrap();
     live.probes().attach().unwrap();
     let mut seen = Seen::default();
@@ -119,8 +121,9 @@ fn every_number_that_was_given_out_arrives() {
 }
 
 #[test]
+#[ignore = "traces this machine; `cargo xtask test` runs it"]
 fn a_full_buffer_is_counted_by_cpu_and_kind_and_leaves_a_hole() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let options = Options { buffer: Some(1), ..Options::default() };
     let mut live = Live::open(&options).unwrap();
     live.probes().attach().unwrap();
@@ -144,8 +147,9 @@ fn a_full_buffer_is_counted_by_cpu_and_kind_and_leaves_a_hole() {
 }
 
 #[test]
+#[ignore = "traces this machine; `cargo xtask test` runs it"]
 fn system_calls_are_watched_only_on_demand() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let mut probes = Probes::load(&Options::default()).unwrap();
     probes.attach().unwrap();
     let loaded = held();
@@ -161,8 +165,9 @@ fn system_calls_are_watched_only_on_demand() {
 }
 
 #[test]
+#[ignore = "traces this machine; `cargo xtask test` runs it"]
 fn nothing_is_left_when_it_is_dropped_even_by_a_panic() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let before = held();
     let panicked = std::panic::catch_unwind(|| {
         let mut probes = Probes::load(&Options::default()).unwrap();
@@ -176,8 +181,9 @@ fn nothing_is_left_when_it_is_dropped_even_by_a_panic() {
 }
 
 #[test]
+#[ignore = "traces this machine; `cargo xtask test` runs it"]
 fn a_tracepoint_taken_out_of_the_btf_is_skipped_and_the_rest_works() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let mut data = fs::read(KERNEL_BTF).unwrap();
     assert_eq!(btf::rename(&mut data, "btf_trace_tlb_flush", "btf_trace_tlb_flash"), Ok(1));
     let file = std::env::temp_dir().join(format!("unlazy-btf-{}", std::process::id()));

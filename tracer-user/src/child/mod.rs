@@ -31,6 +31,7 @@ pub use error::ChildError;
 pub use identity::{Account, Identity};
 pub use running::{Ended, Prepared, Running};
 pub use start::Start;
+pub(crate) use sys::real_time;
 pub use word::Step;
 
 use environ::Environ;

@@ -87,6 +87,11 @@ impl Start {
         self.signals.ignored & !(1 << (libc::SIGPIPE - 1))
     }
 
+    /// Whether whoever started us wanted this signal ignored, as nohup does.
+    pub fn ignores(&self, signal: i32) -> bool {
+        (1..=64).contains(&signal) && self.signals.ignored >> (signal - 1) & 1 == 1
+    }
+
     /// Signals that were blocked.
     pub(super) fn blocked(&self) -> u64 {
         self.signals.blocked
@@ -125,6 +130,8 @@ mod tests {
         let mut start = Start::capture();
         start.signals.ignored = 0x1001;
         assert_eq!(start.ignored(), 1, "SIGHUP stays, SIGPIPE goes");
+        assert!(start.ignores(libc::SIGHUP) && !start.ignores(libc::SIGINT));
+        assert!(!start.ignores(0) && !start.ignores(65));
     }
 
     #[test]

@@ -43,6 +43,21 @@ pub(super) fn sched_attr() -> io::Result<SchedAttr> {
     Ok(attr)
 }
 
+/// Puts the calling thread before all that is not real time, at the lowest such priority.
+///
+/// # Errors
+/// If the process may not.
+pub(crate) fn real_time() -> io::Result<()> {
+    let attr = SchedAttr {
+        size: size_of::<SchedAttr>() as u32,
+        policy: libc::SCHED_RR as u32,
+        priority: 1,
+        ..SchedAttr::default()
+    };
+    // SAFETY: the kernel reads `attr.size` bytes, which is what there are.
+    check(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) })
+}
+
 fn check(result: libc::c_long) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

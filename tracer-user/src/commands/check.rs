@@ -1,8 +1,16 @@
 //! `unlazy check`: trace, judge, report.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
@@ -42,7 +50,8 @@ switch once, so that its state is known from the first moment.
 
 const AFTER_HELP: &str = "\
 Ctrl-C (or SIGTERM, SIGHUP) ends the run early; what was traced until then is judged and printed. A \
-command that is still running then is asked to end (SIGTERM).
+command that is still running then is asked to end (SIGTERM). Before the window opens there is nothing \
+to judge yet: the run ends with a message, code 2, and the command is not started.
 
 Exit codes, whatever the command's own (which the report shows):
   0  clean: every check that was made passed
@@ -139,6 +148,9 @@ pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
     let json = args.json.as_deref().map(Target::from);
     let junit = args.junit.as_deref().map(Target::from);
     let places = Places::open(json.as_ref(), junit.as_ref())?;
+    // From here on a signal ends the run in order. (Opening a place may wait for a pipe's reader, and
+    // is better interrupted at once.)
+    let early = early(start)?;
     let prepared = if args.command.is_empty() {
         None
     } else {
@@ -149,7 +161,7 @@ pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
         .enable_all()
         .build()
         .context("can't start the event loop")?;
-    let (report, mut child) = runtime.block_on(trace(args, prepared))?;
+    let (report, mut child) = runtime.block_on(trace(args, start, prepared, &early))?;
     let delivered = deliver(&report, places);
     if let Some(child) = &mut child {
         say_goodbye(child)?;
@@ -163,27 +175,52 @@ pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
     Ok(Exit::from(report.verdict))
 }
 
+/// A flag that a signal raises which comes before anybody waits for one.
+fn early(start: &Start) -> anyhow::Result<Arc<AtomicBool>> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        // Under nohup a hangup is to be survived.
+        if signal == SIGHUP && start.ignores(signal) {
+            continue;
+        }
+        signal_hook::flag::register(signal, Arc::clone(&flag))
+            .context("can't watch for signals")?;
+    }
+    Ok(flag)
+}
+
 /// The signals that end a run early.
 struct Interrupts {
     int: Signal,
     term: Signal,
-    hup: Signal,
+    /// `None` under nohup.
+    hup: Option<Signal>,
 }
 
 impl Interrupts {
-    fn new() -> std::io::Result<Self> {
+    fn new(start: &Start) -> std::io::Result<Self> {
+        let kind = SignalKind::hangup();
+        let hup = (!start.ignores(kind.as_raw_value())).then(|| signal(kind)).transpose()?;
         Ok(Self {
+            hup,
             int: signal(SignalKind::interrupt())?,
             term: signal(SignalKind::terminate())?,
-            hup: signal(SignalKind::hangup())?,
         })
     }
 
     async fn any(&mut self) {
+        let Self { int, term, hup } = self;
+        let hangup = async {
+            match hup {
+                Some(hup) => hup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = self.int.recv() => {}
-            _ = self.term.recv() => {}
-            _ = self.hup.recv() => {}
+            _ = int.recv() => {}
+            _ = term.recv() => {}
+            _ = hangup => {}
         }
     }
 }
@@ -191,17 +228,26 @@ impl Interrupts {
 /// Traces one window; the child is handed back if it is still running.
 async fn trace(
     args: &Args,
+    start: &Start,
     prepared: Option<Prepared>,
+    early: &AtomicBool,
 ) -> anyhow::Result<(Report, Option<Running>)> {
-    // First, so that a signal at any later moment ends the run in order.
-    let mut interrupts = Interrupts::new().context("can't watch for signals")?;
-    super::nice(-10);
+    let too_early = || {
+        if early.load(Ordering::SeqCst) {
+            bail!("interrupted before the window opened: there is nothing to report");
+        }
+        Ok(())
+    };
+    let mut interrupts = Interrupts::new(start).context("can't watch for signals")?;
+    super::prefer();
     let mut session = Session::start(&args.options(), args.syscalls)?;
     let total = match (args.duration, &prepared) {
         (None, None) => Some(DEFAULT_DURATION),
         (duration, _) => duration,
     };
+    too_early()?;
     session.open_window(prepared.is_some())?;
+    too_early()?;
     let begun = Instant::now();
     let mut child = prepared.map(Prepared::release).transpose()?;
     eprintln!("unlazy: tracing {}", extent(args, total));

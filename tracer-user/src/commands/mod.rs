@@ -39,10 +39,13 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     if bytes == 0 { Err("a buffer of no size holds nothing".to_owned()) } else { Ok(bytes) }
 }
 
-/// Raises this process's priority, if that is allowed: the reader must keep up with a machine under
-/// full load, and needs little.
-pub(crate) fn nice(nice: i32) {
-    let _ = rustix::process::setpriority_process(None, nice);
+/// Puts this thread before others, as far as that is allowed: the reader must keep up with a machine
+/// under full load, and needs little. A nice value alone counts only among the processes of one
+/// session, where the kernel groups them so (`kernel/sched/autogroup.c`).
+pub(crate) fn prefer() {
+    if crate::child::real_time().is_err() {
+        let _ = rustix::process::setpriority_process(None, -10);
+    }
 }
 
 #[cfg(test)]
