@@ -79,7 +79,7 @@ fn encode(event: &Event) -> Option<(Kind, u16, Vec<u8>)> {
         Event::Serialized(w) => (Kind::Serialized, 0, bytes(w)),
         Event::KthreadUse(w) => (Kind::KthreadUse, 0, bytes(w)),
         Event::KthreadUnuse(w) => (Kind::KthreadUnuse, 0, bytes(w)),
-        Event::Gap { .. } | Event::SyscallProbes(_) => return None,
+        Event::SwitchCr3 | Event::Gap { .. } | Event::SyscallProbes(_) => return None,
     })
 }
 
