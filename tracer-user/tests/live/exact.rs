@@ -42,7 +42,7 @@ fn agrees(report: &Value, stress: &Value) {
         let made = number(row, "/global") + number(row, "/global_expedited");
         assert_eq!(by_pid(report, pid, "global"), made, "global of pid {pid}");
         let register = ["sync_core", "private", "global_expedited", "rseq"];
-        let made = register.iter().map(|kind| number(row, &format!("/register/{kind}"))).sum();
+        let made: u64 = register.iter().map(|kind| number(row, &format!("/register/{kind}"))).sum();
         assert_eq!(by_pid(report, pid, "register"), made, "register of pid {pid}");
     }
     // Nothing is counted twice, and nothing falls between two mms.
