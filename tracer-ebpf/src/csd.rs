@@ -15,7 +15,8 @@ use tracer_common::wire::{
 };
 
 use crate::{
-    emit::{Moment, Pair, emit},
+    emit::{Moment, emit},
+    pair::Pair,
     task::Task,
 };
 

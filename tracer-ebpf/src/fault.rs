@@ -11,10 +11,10 @@ use crate::{
 /// Writes a record if `current`'s mm is registered for SYNC_CORE.
 #[inline(always)]
 fn registered(ctx: &BtfTracePointContext, kind: Kind, flags: u16) -> i32 {
-    let at = Moment::now();
     let current = Task::current();
     let state = current.mm().state();
     if state & membarrier_state::SYNC_CORE != 0 {
+        let at = Moment::now();
         let fault = Fault { tid: current.tid(), state, frame: Frame::Unknown as u8, zero: [0; 2] };
         emit(ctx, at, kind, flags, fault);
     }

@@ -4,7 +4,8 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::wire::{IpiCpu, IpiMask, Kind};
 
 use crate::{
-    emit::{Moment, Pair, emit},
+    emit::{Moment, emit},
+    pair::Pair,
     task::Task,
 };
 

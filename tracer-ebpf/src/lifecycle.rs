@@ -63,13 +63,13 @@ pub(crate) fn sched_process_free(ctx: BtfTracePointContext) -> i32 {
 /// new name is an untyped pointer, so it has to be copied by a helper.
 #[btf_tracepoint(function = "task_rename")]
 pub(crate) fn task_rename(ctx: BtfTracePointContext) -> i32 {
-    let at = Moment::now();
     let task = Task(ctx.arg(0));
     let new: *const u8 = ctx.arg(1);
     let mut rename = Rename { tid: task.tid(), tgid: task.tgid(), comm: [0; wire::COMM_LEN] };
     // SAFETY: the helper reads a kernel address safely, whatever it is, into our own buffer.
     let read = unsafe { aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes(new, &mut rename.comm) };
     if read.is_ok() {
+        let at = Moment::now();
         emit(&ctx, at, Kind::Rename, 0, rename);
     }
     0

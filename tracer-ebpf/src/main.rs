@@ -11,6 +11,7 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod cpu;
 mod csd;
 mod emit;
 mod fault;
@@ -20,6 +21,7 @@ mod ipi;
 mod irq;
 mod lifecycle;
 mod offsets;
+mod pair;
 mod sched;
 mod syscall;
 mod task;

@@ -46,5 +46,9 @@ pub(crate) fn sched_switch(ctx: BtfTracePointContext) -> i32 {
         next_frame: next.frame_if(next_state),
     };
     emit(&ctx, at, Kind::Switch, flags, switch);
+    if let Some(slot) = at.slot {
+        slot.switched_out.set(prev.0 as u64);
+        slot.cr3_written.set(0);
+    }
     0
 }

@@ -14,20 +14,31 @@ use crate::{
 const NR_MEMBARRIER: i64 = 324;
 /// `arch/x86/entry/syscalls/syscall_32.tbl`
 const NR_MEMBARRIER_COMPAT: i64 = 375;
-/// `arch/x86/include/uapi/asm/unistd.h`: marks an x32 call.
-const X32_SYSCALL_BIT: i64 = 0x4000_0000;
+/// The same as an x32 call (`arch/x86/include/uapi/asm/unistd.h:__X32_SYSCALL_BIT`).
+const NR_MEMBARRIER_X32: i64 = NR_MEMBARRIER | 0x4000_0000;
+
+/// Whether this is membarrier(2), by which of its entries.
+#[inline(always)]
+fn is_membarrier(task: Task, nr: i64) -> bool {
+    match nr {
+        NR_MEMBARRIER => !task.in_compat_syscall(),
+        NR_MEMBARRIER_X32 => true,
+        NR_MEMBARRIER_COMPAT => task.in_compat_syscall(),
+        _ => false,
+    }
+}
 
 #[inline(always)]
 fn syscall(ctx: &BtfTracePointContext, regs: Regs, nr: i64, ret: Option<i64>) -> i32 {
-    let at = Moment::now();
+    // Most system calls of the machine are nobody's business; they go first.
     let task = Task::current();
     let mm = task.mm();
     let state = mm.state();
-    let is_membarrier = if nr == NR_MEMBARRIER || nr == NR_MEMBARRIER | X32_SYSCALL_BIT {
-        !task.in_compat_syscall()
-    } else {
-        nr == NR_MEMBARRIER_COMPAT && task.in_compat_syscall()
-    };
+    let is_membarrier = is_membarrier(task, nr);
+    if !is_membarrier && state & membarrier_state::SYNC_CORE == 0 {
+        return 0;
+    }
+    let at = Moment::now();
     let frame = if ret.is_some() { regs.frame(task) } else { Frame::Unknown as u8 };
     if is_membarrier {
         // A 32-bit call passes its arguments in bx, cx and dx.
@@ -47,7 +58,7 @@ fn syscall(ctx: &BtfTracePointContext, regs: Regs, nr: i64, ret: Option<i64>) ->
             zero: [0; 2],
         };
         emit(ctx, at, kind, 0, call);
-    } else if state & membarrier_state::SYNC_CORE != 0 {
+    } else {
         let kind = if ret.is_some() { Kind::SysExit } else { Kind::SysEnter };
         let call =
             Syscall { mm: mm.ctx_id(), tid: task.tid(), nr: nr as i32, frame, state, zero: [0; 6] };

@@ -49,6 +49,8 @@ pub enum Event {
         switch: wire::Switch,
     },
     TlbFlush(wire::TlbFlush),
+    /// The context switch before wrote CR3 ([`wire::HEADER_CR3_WRITTEN`]).
+    SwitchCr3,
     IrqEntry(wire::Irq),
     IrqExit(wire::Irq),
     CsdQueue {
@@ -101,7 +103,11 @@ pub enum Event {
     Serialized(wire::Serialized),
     KthreadUse(wire::KthreadMm),
     KthreadUnuse(wire::KthreadMm),
-    /// Records of this CPU were lost just before this time.
+    /// Records of this CPU were lost just before this time; or, with a `lost` of 0, they are being
+    /// lost from now on, until a gap that counts them.
+    ///
+    /// Until a loss is told, other CPUs are judged by what this one and its tasks were last known to
+    /// do. So a source that can should tell its beginning too, at the last record before the hole.
     Gap {
         lost: u64,
     },
@@ -149,6 +155,18 @@ impl core::fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
+/// Whether a record says, beside what it is about, that the last switch wrote CR3. For the first
+/// record after a switch, [`Event::SwitchCr3`] then comes before its own event.
+///
+/// `None` if the record can't tell.
+#[must_use]
+pub const fn says_cr3_written(header: &Header) -> Option<bool> {
+    if header.kind == Kind::Nmi as u16 {
+        return None;
+    }
+    Some(header.flags & wire::HEADER_CR3_WRITTEN != 0)
+}
+
 /// Reads the header of a record.
 ///
 /// # Errors
@@ -172,7 +190,10 @@ pub fn decode(record: &[u8], func: impl Fn(u64) -> Func) -> Result<(Header, Even
     let kind = Kind::from_u16(header.kind).ok_or(DecodeError::UnknownKind(header.kind))?;
     let freed_tables = header.flags & wire::FLUSH_FREED_TABLES != 0;
     let event = match kind {
-        Kind::Switch => Event::Switch { flags: header.flags, switch: payload(bytes)? },
+        Kind::Switch => Event::Switch {
+            flags: header.flags & !wire::HEADER_CR3_WRITTEN,
+            switch: payload(bytes)?,
+        },
         Kind::TlbFlush => Event::TlbFlush(payload(bytes)?),
         Kind::IrqEntry => Event::IrqEntry(payload(bytes)?),
         Kind::IrqExit => Event::IrqExit(payload(bytes)?),

@@ -42,6 +42,7 @@ impl Model {
             seen: c.seen,
             was_known: c.was_known,
             offline: c.offline,
+            losing: c.losing,
             sync: c.sync,
             maybe_sync: ts,
             r2_checked: c.r2_checked,
@@ -58,7 +59,7 @@ impl Model {
     /// A kernel may run no probes while certain tasks are current (a sandbox hides its own agent
     /// so). Such a task is seen to be switched in and never to do anything, least of all to be
     /// switched out.
-    pub(super) fn settle_dark<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, tid: u32) {
+    pub(super) fn settle_dark<S: Store>(s: &mut S, c: &mut Cpu, at: At, tid: u32) {
         if !c.known || tid == c.tid || tid == c.tgid || s.has_run(c.tid) {
             return;
         }
@@ -95,8 +96,13 @@ impl Model {
     }
 
     /// Records of this CPU were lost: anything may have happened on it until now.
-    pub(super) fn on_gap(&mut self, c: &mut Cpu, at: At) {
+    pub(super) fn on_gap(&mut self, c: &mut Cpu, at: At, lost: u64) {
         Self::forget(c, at.ts);
+        let losing = lost == 0;
+        if losing != c.losing {
+            c.losing = losing;
+            self.blind = if losing { self.blind + 1 } else { self.blind.saturating_sub(1) };
+        }
         self.epoch = self.epoch.wrapping_add(1);
     }
 

@@ -12,10 +12,7 @@ use crate::wire::{Flush, INIT_MM, RqState, TlbFlush, TlbState, tlb_reason};
 impl Model {
     pub(super) fn on_tlb_flush<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, w: &TlbFlush) {
         match w.reason {
-            tlb_reason::TASK_SWITCH if Self::is_switch_cr3(c, w) => {
-                self.switch_done(s, c, at, true);
-                c.slot = (0, 0);
-            }
+            tlb_reason::TASK_SWITCH if Self::is_switch_cr3(c, w) => self.on_switch_cr3(s, c, at),
             tlb_reason::TASK_SWITCH => Self::on_cr3(s, c, at, w),
             tlb_reason::REMOTE_SHOOTDOWN
             | tlb_reason::LOCAL_SHOOTDOWN
@@ -27,6 +24,12 @@ impl Model {
             }
             _ => {}
         }
+    }
+
+    /// The switch in progress wrote CR3.
+    pub(super) fn on_switch_cr3<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At) {
+        self.switch_done(s, c, at, true);
+        c.slot = (0, 0);
     }
 
     /// `switch_mm_irqs_off` wrote CR3 outside a context switch: exec, `kthread_use_mm`, a remote

@@ -26,7 +26,7 @@ mod switch;
 mod user;
 mod verdict;
 
-pub use event::{DecodeError, Event, Func, decode, header};
+pub use event::{DecodeError, Event, Func, decode, header, says_cr3_written};
 pub use evidence::{Evidence, SyncCause, SyncPoint};
 pub use state::{
     Call, CallCounts, CallOrigin, Completed, Cpu, Debt, InSwitch, MAX_CPUS, Mm, MmId, SKIPS, Skip,
@@ -88,13 +88,16 @@ pub struct Model {
     epoch: u32,
     /// System calls are traced.
     syscalls: bool,
+    /// CPUs whose records are being lost: any task may run there, so nothing that is known of one
+    /// off CPU holds.
+    blind: u32,
 }
 
 impl Model {
     /// A model that has seen nothing.
     #[must_use]
     pub const fn new(config: Config) -> Self {
-        Self { config, epoch: 1, syscalls: false }
+        Self { config, epoch: 1, syscalls: false, blind: 0 }
     }
 
     /// What it was told about the kernel and the probes.
@@ -125,8 +128,9 @@ impl Model {
     /// Draws what this event proves about the ones before it.
     fn settle<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, event: &Event) {
         match event {
-            // These say nothing about what the CPU was doing.
-            Event::Nmi(_)
+            // These say nothing about what the CPU was doing, or are part of the switch.
+            Event::SwitchCr3
+            | Event::Nmi(_)
             | Event::FuncName(_)
             | Event::SyscallProbes(_)
             | Event::Hotplug(_)
@@ -140,7 +144,7 @@ impl Model {
         }
         c.in_user = 0;
         if let Some(tid) = event.current() {
-            self.settle_dark(s, c, at, tid);
+            Self::settle_dark(s, c, at, tid);
         }
         self.settle_iret(s, c, at, event);
     }
@@ -149,6 +153,7 @@ impl Model {
         match event {
             Event::Switch { flags, switch } => self.on_switch(s, c, at, *flags, switch),
             Event::TlbFlush(flush) => self.on_tlb_flush(s, c, at, flush),
+            Event::SwitchCr3 => self.on_switch_cr3(s, c, at),
             Event::IrqEntry(irq) => self.on_irq_entry(s, c, at, irq),
             Event::IrqExit(irq) => self.on_irq_exit(s, c, at, irq),
             Event::CsdQueue { func, target, tid } => {
@@ -185,7 +190,7 @@ impl Model {
                 self.on_kthread_mm(s, c, at, kthread.mm, kthread.state);
             }
             Event::KthreadUnuse(_) => self.on_kthread_mm(s, c, at, 0, 0),
-            Event::Gap { .. } => self.on_gap(c, at),
+            Event::Gap { lost } => self.on_gap(c, at, *lost),
             Event::SyscallProbes(on) => self.on_syscall_probes(s, c, *on),
             Event::CsdExit { .. }
             | Event::IpiCpu(_)

@@ -77,6 +77,8 @@ pub struct Cpu {
     /// After an unseen switch: the logical mm before it, and a time before it. 0 where there is
     /// none.
     pub dark: (MmId, u64),
+    /// Its records are being lost.
+    pub losing: bool,
     /// The running task's pid; 0 is the idle task.
     pub tid: u32,
     /// Its thread group: the pid it takes over if it calls execve without being the leader.

@@ -189,9 +189,17 @@ impl Model {
         // What is not known of a task may be an IRET that it has yet to execute.
         c.kernel_iret = true;
         let Some(task) = s.task(w.next_tid) else { return Way::Unknown };
-        let known = task.epoch == self.epoch && (task.ran || task.fresh);
+        let known = self.blind == 0 && task.epoch == self.epoch && (task.ran || task.fresh);
         let was = *task;
-        *task = Task { epoch: self.epoch, fresh: false, ran: true, left: Tri::Unknown, ..was };
+        *task = Task {
+            epoch: self.epoch,
+            fresh: false,
+            ran: true,
+            // Void until it is seen to be switched out again.
+            left: Tri::Unknown,
+            kernel_iret: true,
+            call: was.call,
+        };
         if known {
             c.kernel_iret = was.kernel_iret;
         }

@@ -36,9 +36,14 @@ pub struct Header {
     pub seq: u32,
     /// A [`Kind`], as a number.
     pub kind: u16,
-    /// Meaning depends on the kind; see the payload types.
+    /// [`HEADER_CR3_WRITTEN`]; the meaning of the others depends on the kind, see the payload types.
     pub flags: u16,
 }
+
+/// Flag of a [`Header`] of any kind: the last context switch of this CPU before this record wrote
+/// CR3 (`tlb_flush` with [`tlb_reason::TASK_SWITCH`] while `current` was still the previous task).
+/// An [`Nmi`](Kind::Nmi) may come in the middle of a switch; there it means nothing.
+pub const HEADER_CR3_WRITTEN: u16 = 1 << 15;
 
 /// Bits of `mm->membarrier_state` (`include/linux/sched/mm.h`).
 pub mod membarrier_state {

@@ -116,9 +116,9 @@ fn ce45cdc71d1fa_caller_returns() {
     k.found(&[(Rule::R2, 0, CALLER)]);
 }
 
-/// 2840cf02fae6 "sched/membarrier: reduce the ability to hammer on sys_membarrier" brought the test
-/// of `membarrier_mm_sync_core_before_usermode` its form. With it inverted, a CPU that goes lazy
-/// and back to the same mm writes no CR3 and does not serialize either.
+/// 2840cf02fae6 "sched/membarrier: Call `sync_core` only before usermode for same mm" made
+/// `membarrier_mm_sync_core_before_usermode` ask for the same mm. With the question inverted, a CPU
+/// that goes lazy and back to the same mm writes no CR3 and does not serialize either.
 fn lazily_and_back(config: Config, call: bool) -> Kernel {
     let mut k = caller_and_sleeper(config);
     k.cpu(1).sleeps_for(IDLE);

@@ -4,7 +4,7 @@
 use crate::common::{A, B, C, IDLE, Kernel, OnCpu, kthread, user};
 use tracer_common::{
     model::{Config, Event, Func, Rule, Skip, Store},
-    wire::{Frame, INIT_MM, Syscall, Vector, membarrier_cmd as cmd},
+    wire::{INIT_MM, Vector, membarrier_cmd as cmd},
 };
 
 const CALLER: u32 = 100;
@@ -124,7 +124,7 @@ fn exit_straight_into_a_sibling() {
     k.clean().checked(Rule::R1, 3);
 }
 
-/// vfork and CLONE_VM without CLONE_THREAD: other processes, the same mm.
+/// vfork and `CLONE_VM` without `CLONE_THREAD`: other processes, the same mm.
 #[test]
 fn siblings_that_share_the_mm() {
     let child = crate::common::Who { tgid: 500, ..user(500, A) };
@@ -216,110 +216,6 @@ fn calls_that_fail_or_do_something_else() {
     assert_eq!((calls.failed, calls.private, calls.global, calls.rseq), (1, 1, 1, 1));
 }
 
-/// A signal is delivered after `sys_exit`, which promised SYSRET: the handler is entered by IRET.
-#[test]
-fn a_signal_between_sys_exit_and_the_return() {
-    let inverted = Config { finish_task_switch: None, ..Config::default() };
-    let mut k = Kernel::traced_with(inverted);
-    k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().sleeps_for(IDLE);
-    k.cpu(1).yields_to(user(U, A)).sys_exit().signal().in_user().sys_enter();
-    k.clean();
-    assert_eq!(k.inconclusive(Rule::R1), 1, "ignored signals leave the frame alone");
-    // If it sleeps once more, its frame is read.
-    k.cpu(1).sleeps_for(IDLE);
-    k.cpu(1).yields_to(user(U, A)).sys_exit().signal().yields_to(IDLE);
-    k.cpu(1).yields_to(crate::common::Who { frame: Frame::SyscallIret, ..user(U, A) });
-    k.cpu(1).in_user().sys_enter();
-    k.clean();
-    assert_eq!(k.inconclusive(Rule::R1), 1);
-}
-
-/// A timer interrupt in user mode ends in a switch; its IRET comes when the thread runs again, so
-/// even a kernel that forgets to serialize in between is saved.
-#[test]
-fn preempted_on_the_way_out_of_an_interrupt() {
-    let inverted = Config { finish_task_switch: None, ..Config::default() };
-    let mut k = Kernel::traced_with(inverted);
-    k.cpu(0).yields_to(user(CALLER, A)).cr3_in_switch().sys_enter().sys_exit().in_user();
-    k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().sys_exit().in_user();
-    k.cpu(1).irq_entry(Vector::LocalTimer).irq_exit(Vector::LocalTimer).yields_to(kthread(K));
-    alone(&mut k.cpu(0));
-    k.cpu(1).sleeps_for(user(U, A).in_interrupt()).in_user().sys_enter();
-    k.clean().checked(Rule::R2, 1);
-}
-
-/// The same in kernel code: the IRET back to it comes when it goes on.
-#[test]
-fn preempted_in_kernel_code() {
-    let inverted = Config { finish_task_switch: None, ..Config::default() };
-    let mut k = Kernel::traced_with(inverted);
-    k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter();
-    k.cpu(1).irq_entry(Vector::Reschedule).irq_exit(Vector::Reschedule).preempted_by(kthread(K));
-    k.cpu(1).sleeps_for(user(U, A)).round_trip();
-    k.clean();
-    assert_eq!(k.inconclusive(Rule::R1), 1);
-}
-
-/// A page fault in kernel code that slept: its IRET comes when the thread goes on.
-#[test]
-fn a_kernel_fault_that_sleeps() {
-    let inverted = Config { finish_task_switch: None, ..Config::default() };
-    let mut k = Kernel::traced_with(inverted);
-    k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().kernel_fault().sleeps_for(IDLE);
-    k.cpu(1).yields_to(user(U, A)).round_trip();
-    k.clean();
-    assert_eq!(k.inconclusive(Rule::R1), 1);
-}
-
-/// Interrupts within the handler of a page fault are none in user mode, and the fault's IRET is
-/// still to come when another thread runs.
-#[test]
-fn an_interrupt_in_a_fault_handler_is_no_return() {
-    let mut k = two_threads();
-    k.cpu(1).sleeps_for(user(T, A)).sys_enter().sys_exit().in_user();
-    k.cpu(0).call().queues(Func::Mb, 1).local(Func::SyncCore);
-    k.cpu(1).page_fault().ipi(Func::Mb).preempted_by(user(U, A)).round_trip();
-    k.cpu(0).call_returns();
-    k.cpu(1).round_trip();
-    // The kernel is wrong; but an IRET may have been executed, so nothing is said.
-    k.clean();
-    assert_eq!(k.inconclusive(Rule::R2), 1);
-}
-
-fn syscall(tid: u32, nr: i32, frame: Frame) -> Syscall {
-    let state = crate::common::REGISTERED;
-    Syscall { mm: A, tid, nr, frame: frame as u8, state, zero: [0; 6] }
-}
-
-/// A new thread passes `sys_exit` with a frame that looks like SYSRET, and leaves by IRET.
-#[test]
-fn a_child_returns_for_the_first_time() {
-    let inverted = Config { finish_task_switch: None, ..Config::default() };
-    for slept_on_the_way in [false, true] {
-        let mut k = Kernel::traced_with(inverted);
-        k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().forks(user(T, A));
-        k.cpu(1).sleeps_for(IDLE).yields_to(user(T, A));
-        if slept_on_the_way {
-            k.cpu(1).sleeps_for(kthread(K)).yields_to(user(T, A));
-        }
-        k.cpu(1).event(Event::SysExit(syscall(T, 435, Frame::Sysret))).in_user().sys_enter();
-        k.clean().checked(Rule::R1, 2);
-        assert_eq!(k.store.tally.iret, 1);
-    }
-}
-
-/// A child whose birth was not seen, or a parent: nobody knows which.
-#[test]
-fn a_child_that_nobody_knew() {
-    let inverted = Config { finish_task_switch: None, ..Config::default() };
-    let mut k = Kernel::traced_with(inverted);
-    k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter();
-    k.cpu(1).sleeps_for(IDLE).yields_to(user(T, A));
-    k.cpu(1).event(Event::SysExit(syscall(T, 56, Frame::Sysret))).in_user().sys_enter();
-    k.clean();
-    assert_eq!(k.inconclusive(Rule::R1), 1);
-}
-
 /// Text poking: CR3 is written twice, on whatever runs.
 #[test]
 fn a_temporary_mm_comes_and_goes() {
@@ -341,41 +237,6 @@ fn an_efi_call_by_a_lazy_kernel_thread() {
     let mut k = two_threads();
     k.cpu(1).sleeps_for(kthread(K)).cr3().cr3().sleeps_for(user(U, A)).round_trip();
     k.clean();
-}
-
-/// Interrupts that come in the softirq of another, and devices with several handlers.
-#[test]
-fn interrupts_one_after_another() {
-    let mut k = two_threads();
-    k.cpu(1).tick().tick();
-    for _ in 0..3 {
-        k.cpu(1).irq_entry(Vector::Device).irq_exit(Vector::Device);
-    }
-    k.cpu(1).tick().sys_exit().in_user();
-    for _ in 0..3 {
-        k.cpu(1).irq_entry(Vector::Device).irq_exit(Vector::Device);
-    }
-    k.cpu(1).yields_to(kthread(K)).tick().tick();
-    alone(&mut k.cpu(0));
-    k.cpu(1).sleeps_for(user(U, A).in_interrupt()).in_user().tick().sys_enter();
-    k.clean().checked(Rule::R2, 1);
-}
-
-/// Two handlers of one device interrupt are not two interrupts: no IRET lies between them.
-#[test]
-fn two_handlers_are_no_iret() {
-    let mut k = two_threads();
-    k.cpu(1).sleeps_for(user(T, A)).sys_enter().sys_exit().in_user();
-    k.cpu(0).call();
-    k.cpu(1).irq_entry(Vector::Device).irq_exit(Vector::Device);
-    let before = k.store.cpu(1).unwrap().sync;
-    k.cpu(1).irq_entry(Vector::Device).irq_exit(Vector::Device);
-    assert_eq!(k.store.cpu(1).unwrap().sync, before);
-    // Two timer interrupts of kernel code are.
-    k.cpu(2).yields_to(kthread(K)).tick();
-    let before = k.store.cpu(2).unwrap().sync;
-    k.cpu(2).tick();
-    assert_ne!(k.store.cpu(2).unwrap().sync, before);
 }
 
 #[test]
@@ -436,17 +297,6 @@ fn within_the_clocks_uncertainty() {
     assert_eq!(k.inconclusive(Rule::R2), 1);
 }
 
-/// FRED returns by ERETU, of which nothing is promised.
-#[test]
-fn fred() {
-    let mut k =
-        Kernel::traced_with(Config { fred: true, finish_task_switch: None, ..Config::default() });
-    k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().sleeps_for(IDLE);
-    k.cpu(1).yields_to(user(U, A)).tick().round_trip();
-    k.clean();
-    assert_eq!(k.inconclusive(Rule::R1), 1);
-}
-
 /// Kernels before 6.4 have no `csd_function_entry`, and some attach without `tlb_flush`: less is
 /// known, nobody is blamed.
 #[test]
@@ -468,14 +318,4 @@ fn without_some_tracepoints() {
     k.clean();
     assert_eq!(k.store.tally.rules[Rule::R1 as usize].checked, 2);
     assert_eq!(k.inconclusive(Rule::R1), 1, "the first switch, from an unknown mm");
-}
-
-/// An NMI is an IRET too.
-#[test]
-fn an_nmi_pays() {
-    let inverted = Config { finish_task_switch: None, ..Config::default() };
-    let mut k = Kernel::traced_with(inverted);
-    k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().sleeps_for(IDLE);
-    k.cpu(1).yields_to(user(U, A)).nmi().round_trip();
-    k.clean().checked(Rule::R1, 2);
 }

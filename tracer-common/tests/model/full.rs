@@ -192,7 +192,7 @@ fn a_mm_freed_within_the_clocks_uncertainty() {
     assert_eq!(k.inconclusive(Rule::R5), 1);
 }
 
-/// `rq->membarrier_state` decides who is interrupted by GLOBAL_EXPEDITED.
+/// `rq->membarrier_state` decides who is interrupted by `GLOBAL_EXPEDITED`.
 #[test]
 fn a_stale_rq_membarrier_state() {
     let mut k = two_threads();

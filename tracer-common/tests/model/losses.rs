@@ -1,8 +1,8 @@
 //! Lost events, and stores that are full: the model knows less, and is never wrong for it.
 
-use crate::common::{A, B, Entry, IDLE, Kernel, Maps, kthread, user};
+use crate::common::{A, B, IDLE, Kernel, Maps, Told, judge, kthread, user, with_gap};
 use std::collections::BTreeSet;
-use tracer_common::model::{Config, Event, Func, Model, Rule, Store};
+use tracer_common::model::{Config, Func, Rule, Store};
 
 const CALLER: u32 = 100;
 const T: u32 = 101;
@@ -39,14 +39,6 @@ fn long_story(bad: bool) -> Kernel {
 
 type Identity = (Rule, u32, u64);
 
-fn judge(config: Config, mut store: Maps, events: &[Entry]) -> Maps {
-    let mut model = Model::new(config);
-    for (cpu, ts, event) in events {
-        model.step(&mut store, *cpu, *ts, event);
-    }
-    store
-}
-
 fn identities(store: &Maps) -> BTreeSet<Identity> {
     store.findings.iter().map(|found| (found.rule, found.cpu, found.mm)).collect()
 }
@@ -73,27 +65,13 @@ fn a_gap_anywhere() {
             for from in 0..own.len() {
                 for length in [1, 2, 3, 5, 8, 13, 40] {
                     let lost = &own[from..own.len().min(from + length)];
-                    let cut = with_gap(&events, lost);
+                    let cut = with_gap(&events, lost, Told::AtItsEnd);
                     let found = identities(&judge(config_of(bad), Maps::new(4), &cut));
                     assert!(found.is_subset(&whole), "{found:?} without {lost:?}");
                 }
             }
         }
     }
-}
-
-/// The events without those at `lost`, all of one CPU, and a gap instead of the last of them.
-fn with_gap(events: &[Entry], lost: &[usize]) -> Vec<Entry> {
-    let last = *lost.last().unwrap();
-    let mut cut = Vec::new();
-    for (index, &(cpu, ts, event)) in events.iter().enumerate() {
-        if index == last {
-            cut.push((cpu, ts, Event::Gap { lost: lost.len() as u64 }));
-        } else if !lost.contains(&index) {
-            cut.push((cpu, ts, event));
-        }
-    }
-    cut
 }
 
 /// What was found does not depend on what comes after it.

@@ -7,4 +7,8 @@ mod common;
 mod correct;
 mod full;
 mod losses;
+mod properties;
+mod returns;
 mod shape;
+mod sim;
+mod wire;

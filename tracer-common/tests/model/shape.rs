@@ -26,8 +26,20 @@ fn running(mm: u64) -> Kernel {
 #[test]
 fn another_task() {
     let mut k = running(A);
+    // T is seen running, so that its events are known to come.
+    k.cpu(1).sleeps_for(IDLE).yields_to(user(T, A));
     k.cpu(1).becomes(user(U, A)).sleeps_for(IDLE);
     diverges(&k, Divergence::Task);
+}
+
+/// A kernel that runs no probes for some task: it is switched in, and next another one is there.
+#[test]
+fn a_task_without_probes_is_named_and_no_divergence() {
+    let mut k = running(A);
+    k.cpu(1).becomes(user(U, A)).sleeps_for(IDLE);
+    assert_eq!(k.rules(), []);
+    assert_eq!(k.store.tally.unseen_switches, 1);
+    assert!(k.store.dark.contains(&T), "{:?}", k.store.dark);
 }
 
 #[test]

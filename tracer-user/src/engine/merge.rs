@@ -1,5 +1,7 @@
 //! All CPUs' events, by time.
 
+use std::{cmp::Reverse, collections::BinaryHeap};
+
 use tracer_common::{model::Event, wire::Header};
 
 use super::order::{Order, Ordered};
@@ -42,6 +44,10 @@ pub(super) enum Item {
 /// Merges the CPUs' events by time.
 pub(super) struct Merge {
     cpus: Vec<Order>,
+    /// The CPUs that have events, by the time of their first.
+    first: BinaryHeap<Reverse<(u64, usize)>>,
+    /// Events up to here are complete, and `first` is up to date.
+    until: u64,
     notes: Vec<(u64, Event)>,
     late: u64,
     last_ts: u64,
@@ -51,6 +57,8 @@ impl Merge {
     pub(super) fn new(cpus: u32) -> Self {
         Self {
             cpus: (0..cpus).map(|_| Order::default()).collect(),
+            first: BinaryHeap::new(),
+            until: 0,
             notes: Vec::new(),
             late: 0,
             last_ts: 0,
@@ -73,18 +81,21 @@ impl Merge {
         }
     }
 
-    /// The earliest event up to `until`, if no earlier one can come any more.
-    pub(super) fn pop(&mut self, until: u64) -> Option<(u32, u64, Item)> {
-        let mut until = until;
-        let mut first: Option<(u64, usize)> = None;
+    /// All records written before `until` have been pushed: from now on, and until the next push,
+    /// [`pop`](Self::pop) hands them on.
+    pub(super) fn complete(&mut self, until: u64) {
+        self.until = until;
+        self.first.clear();
         for (cpu, order) in self.cpus.iter_mut().enumerate() {
-            until = until.min(order.complete(until));
-            if let Some(ts) = order.first_ts()
-                && first.is_none_or(|(earliest, _)| ts < earliest)
-            {
-                first = Some((ts, cpu));
-            }
+            self.until = self.until.min(order.complete(until));
+            self.first.extend(order.first_ts().map(|ts| Reverse((ts, cpu))));
         }
+    }
+
+    /// The earliest event, if no earlier one can come any more.
+    pub(super) fn pop(&mut self) -> Option<(u32, u64, Item)> {
+        let until = self.until;
+        let first = self.first.peek().map(|&Reverse(first)| first);
         let note = (0..self.notes.len()).min_by_key(|&index| self.notes[index].0);
         if let Some(index) = note {
             let ts = self.notes[index].0;
@@ -94,7 +105,10 @@ impl Merge {
             }
         }
         let (ts, cpu) = first.filter(|&(ts, _)| ts <= until)?;
-        let (_, item) = self.cpus[cpu].pop()?;
+        let order = &mut self.cpus[cpu];
+        let (_, item) = order.pop()?;
+        self.first.pop();
+        self.first.extend(order.first_ts().map(|ts| Reverse((ts, cpu))));
         let item = match item {
             Ordered::Record(record) => Item::Record(record),
             Ordered::Lost(lost) => Item::Lost(lost),
@@ -130,7 +144,8 @@ mod tests {
     }
 
     fn drain(merge: &mut Merge, until: u64) -> Vec<(u32, u64)> {
-        std::iter::from_fn(|| merge.pop(until)).map(|(cpu, ts, _)| (cpu, ts)).collect()
+        merge.complete(until);
+        std::iter::from_fn(|| merge.pop()).map(|(cpu, ts, _)| (cpu, ts)).collect()
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use tracer_common::{
     model::{self, Config, DecodeError, Event, Finding, Model, Tally, decode},
-    wire::Kind,
+    wire::{Header, Kind},
 };
 
 pub use summary::Judged;
@@ -30,17 +30,35 @@ use self::{history::History, merge::Merge, names::Names, store::UserStore};
 /// How many findings are kept in detail.
 const FINDINGS_KEPT: usize = 100;
 
+/// The numbers of kinds are below this.
+const KINDS: usize = 64;
+
 /// What was counted beside the model's own tally.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Records by kind.
-    pub by_kind: BTreeMap<Kind, u64>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Counts {
+    /// Records by the number of their [`Kind`].
+    by_kind: [u64; KINDS],
     /// Records that were lost, by CPU.
-    pub lost_by_cpu: Vec<u64>,
+    lost_by_cpu: Vec<u64>,
     /// Records that came too late to be put in order.
-    pub out_of_order: u64,
+    out_of_order: u64,
     /// Records that could not be read.
-    pub unreadable: u64,
+    unreadable: u64,
+}
+
+impl Counts {
+    fn new(cpus: usize) -> Self {
+        Self { by_kind: [0; KINDS], lost_by_cpu: vec![0; cpus], out_of_order: 0, unreadable: 0 }
+    }
+
+    /// How many records of each kind there were, where there were any.
+    fn kinds(&self) -> BTreeMap<String, u64> {
+        let count = |&kind: &Kind| {
+            let count = self.by_kind.get(kind as usize).copied().filter(|&count| count > 0)?;
+            Some((kind.name().to_owned(), count))
+        };
+        Kind::ALL.iter().filter_map(count).collect()
+    }
 }
 
 /// A finding with the events that led to it.
@@ -62,6 +80,8 @@ pub struct Engine {
     names: Names,
     history: History,
     counts: Counts,
+    /// For each CPU: a switch has been seen, and no record after it yet.
+    switched: Vec<bool>,
     told: Vec<Told>,
     found: u64,
 }
@@ -75,7 +95,8 @@ impl Engine {
             merge: Merge::new(cpus),
             names: Names::default(),
             history: History::new(cpus),
-            counts: Counts { lost_by_cpu: vec![0; cpus as usize], ..Counts::default() },
+            counts: Counts::new(cpus as usize),
+            switched: vec![false; cpus as usize],
             told: Vec::new(),
             found: 0,
         }
@@ -116,12 +137,16 @@ impl Engine {
     /// Judges all events up to `until`, in nanoseconds. Every record written before then must have
     /// been pushed.
     pub fn advance(&mut self, until: u64) {
-        while let Some((cpu, ts, item)) = self.merge.pop(until) {
+        self.merge.complete(until);
+        while let Some((cpu, ts, item)) = self.merge.pop() {
             match item {
                 merge::Item::Record(record) => self.record(cpu, ts, &record),
                 merge::Item::Lost(lost) => {
                     if let Some(count) = self.counts.lost_by_cpu.get_mut(cpu as usize) {
                         *count += lost;
+                    }
+                    if let Some(pending) = self.switched.get_mut(cpu as usize) {
+                        *pending = false;
                     }
                     self.step(cpu, ts, &Event::Gap { lost });
                 }
@@ -141,12 +166,30 @@ impl Engine {
         let names = &self.names;
         match decode(record.bytes(), |func| names.kind_of(func)) {
             Ok((header, event)) => {
-                if let Some(kind) = Kind::from_u16(header.kind) {
-                    *self.counts.by_kind.entry(kind).or_default() += 1;
+                if let Some(count) = self.counts.by_kind.get_mut(usize::from(header.kind)) {
+                    *count += 1;
                 }
+                self.after_switch(cpu, ts, &header);
                 self.step(cpu, ts, &event);
             }
             Err(_) => self.counts.unreadable += 1,
+        }
+    }
+
+    /// The first record after a switch tells whether that switch wrote CR3.
+    fn after_switch(&mut self, cpu: u32, ts: u64, header: &Header) {
+        let Some(pending) = self.switched.get_mut(cpu as usize) else { return };
+        if *pending && let Some(written) = model::says_cr3_written(header) {
+            *pending = false;
+            if written {
+                self.counts.by_kind[Kind::TlbFlush as usize] += 1;
+                self.step(cpu, ts, &Event::SwitchCr3);
+            }
+        }
+        if header.kind == Kind::Switch as u16
+            && let Some(pending) = self.switched.get_mut(cpu as usize)
+        {
+            *pending = true;
         }
     }
 
@@ -196,7 +239,7 @@ impl Engine {
 
     /// Events judged so far.
     pub fn events(&self) -> u64 {
-        self.counts.by_kind.values().sum()
+        self.counts.by_kind.iter().sum()
     }
 
     /// Events lost so far.
@@ -209,7 +252,7 @@ impl Engine {
         *model::Store::tally(&mut self.store) = Tally::default();
         self.store.reset_counts();
         let cpus = self.counts.lost_by_cpu.len();
-        self.counts = Counts { lost_by_cpu: vec![0; cpus], ..Counts::default() };
+        self.counts = Counts::new(cpus);
         self.merge.reset_late();
         self.told.clear();
         self.found = 0;

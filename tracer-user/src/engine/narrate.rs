@@ -71,6 +71,7 @@ pub(super) fn narrate(event: &Event, names: &Names) -> Option<String> {
             task(switch.next_tid, names),
             mm(switch.next_mm),
         ),
+        Event::SwitchCr3 => "CR3 was written in that switch".to_owned(),
         Event::TlbFlush(flush) if flush.reason == tlb_reason::TASK_SWITCH => {
             "CR3 write in switch_mm_irqs_off".to_owned()
         }

@@ -75,8 +75,7 @@ impl Engine {
     }
 
     fn events_report(&self) -> report::Events {
-        let by_kind: BTreeMap<_, _> =
-            self.counts.by_kind.iter().map(|(kind, &n)| (kind.name().to_owned(), n)).collect();
+        let by_kind = self.counts.kinds();
         report::Events {
             total: by_kind.values().sum(),
             by_kind,
@@ -86,6 +85,7 @@ impl Engine {
                 by_probe: BTreeMap::new(),
             },
             out_of_order: self.counts.out_of_order,
+            unreadable: self.counts.unreadable,
         }
     }
 

@@ -5,14 +5,14 @@ use aya::{
     maps::{MapError, PerCpuArray},
 };
 
-/// How many kinds are counted apart; tracer-ebpf's `emit.rs` has the same number.
+/// How many kinds are counted apart; tracer-ebpf's `cpu.rs` has the same number.
 pub const LOST_KINDS: usize = 64;
 
-/// What the pairs of programs keep for themselves, in words.
-const PAIRS: usize = 4 * 5;
+/// What the programs keep there for themselves, in words.
+const THEIRS: usize = 4 * 5 + 2;
 
-/// `Counters` of tracer-ebpf's `emit.rs`, as an array of words.
-type Words = [u64; 1 + 2 * LOST_KINDS + PAIRS];
+/// `Slot` of tracer-ebpf's `cpu.rs`, as an array of words.
+type Words = [u64; 1 + 2 * LOST_KINDS + THEIRS];
 
 /// One CPU's counters.
 #[derive(Clone, Debug, PartialEq, Eq)]

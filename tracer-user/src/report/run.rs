@@ -134,6 +134,8 @@ pub struct Events {
     pub lost: Lost,
     /// Events that came too late to be put in order.
     pub out_of_order: u64,
+    /// Records that could not be read: of an unknown kind, or too short.
+    pub unreadable: u64,
 }
 
 /// Events that the kernel side could not hand over.

@@ -93,6 +93,7 @@ impl Session {
         let possible = live.rings().map(|ring| ring.cpu + 1).max().unwrap_or(1);
         let online = kernel::online_cpus()
             .map_err(|source| SessionError::Machine { what: "the list of CPUs", source })?;
+        live.probes().attach()?;
         let config = config(&kernel, live.probes());
         let mut engine = Engine::new(config, possible);
         for cpu in (0..possible).filter(|cpu| !online.contains(cpu)) {
@@ -103,7 +104,6 @@ impl Session {
                 engine.name_task(task.tid, task.tgid, &task.comm);
             }
         }
-        live.probes().attach()?;
         let mut session = Self {
             live,
             engine,
@@ -317,12 +317,11 @@ impl Session {
     }
 }
 
-/// What the model must know of this kernel and these probes.
+/// What the model must know of this kernel and of the probes, now that they are attached.
 fn config(kernel: &report::Kernel, probes: &mut Probes) -> Config {
     let states = probes.states();
     let has = |name: &str| {
-        states.iter().any(|state| state.probe.name == name && state.state != State::Failed)
-            && !probes.losses().iter().any(|loss| loss.name == name)
+        states.iter().any(|state| state.probe.name == name && state.state == State::Attached)
     };
     Config {
         pti: kernel.pti.unwrap_or(false),

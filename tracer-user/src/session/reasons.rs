@@ -41,6 +41,12 @@ pub(super) fn decide(report: &mut Report, never_known: usize) {
             "give larger buffers (--buffer 64MiB), or trace a shorter time",
         ));
     }
+    if report.events.unreadable > 0 {
+        because.push(reason(
+            format!("{} records could not be read", report.events.unreadable),
+            "the eBPF object and this program disagree: rebuild both with `cargo xtask build`",
+        ));
+    }
     for rule in &report.rules {
         if rule.inconclusive > 0 && !negligible(rule.checked, rule.inconclusive) {
             let untraced = rule.inconclusive_by.keys().any(|doubt| doubt.contains("before system"));
@@ -111,6 +117,13 @@ mod tests {
     fn loss_is_never_clean() {
         let mut report = seen();
         report.events.lost.total = 1;
+        assert_eq!(verdict(report), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_never_clean() {
+        let mut report = seen();
+        report.events.unreadable = 1;
         assert_eq!(verdict(report), Verdict::Inconclusive);
     }
 

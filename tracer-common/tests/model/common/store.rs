@@ -1,7 +1,7 @@
 //! Where the tests' model keeps what it remembers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use tracer_common::model::{Cpu, Finding, Mm, MmId, Rule, Store, Tally, Task};
+use tracer_common::model::{Cpu, Finding, Mm, MmId, Store, Tally, Task};
 
 /// Maps with a limit: what doesn't fit is not remembered.
 #[derive(Clone, Debug)]
@@ -33,10 +33,6 @@ impl Maps {
             tally: Tally::default(),
             findings: Vec::new(),
         }
-    }
-
-    pub(crate) fn of_rule(&self, rule: Rule) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(move |finding| finding.rule == rule)
     }
 }
 

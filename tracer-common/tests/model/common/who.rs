@@ -9,7 +9,7 @@ pub(crate) const B: u64 = 11;
 /// Another that is registered.
 pub(crate) const C: u64 = 12;
 
-/// `mm->membarrier_state` after MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE.
+/// `mm->membarrier_state` after a registration for SYNC_CORE.
 pub(crate) const REGISTERED: u8 =
     state::PRIVATE_EXPEDITED | state::SYNC_CORE | state::SYNC_CORE_READY;
 

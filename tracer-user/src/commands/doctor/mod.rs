@@ -5,7 +5,7 @@ mod examine;
 mod report;
 mod text;
 
-use std::{fs, io::Write as _, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -13,21 +13,35 @@ use serde::Serialize;
 pub use examine::examine;
 pub use report::{BtfFile, Doctor, Mode, Modes, Privilege, ProbeLine, SCHEMA, Tried};
 
-use crate::probes::table;
+use crate::output::{Sink, Target};
 
-/// `unlazy doctor` on the command line.
+const ABOUT: &str = "Say what can be traced on this kernel, and what to do about the rest";
+
+const LONG_ABOUT: &str = "\
+Say what this kernel and CPU are, which probes work here, which don't and why, what is lost without \
+them, and what to do about it.
+
+Each program is really loaded and attached, and taken away again: \"attached\" was seen to work. Without \
+root that can't be tried, and the answer says so.";
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  tracing can work here
+  2  it can't; the text says why and what to do";
+
+/// The options of `unlazy doctor`.
 #[derive(clap::Args, Clone, Debug, Default)]
+#[command(about = ABOUT, long_about = LONG_ABOUT, after_long_help = AFTER_HELP)]
 pub struct Args {
-    /// Write the result as JSON (unlazy.doctor/1) to F, or to stdout in place of the text.
+    /// Write the result as JSON (unlazy.doctor/1) to F [default: standard output]
     #[arg(long, value_name = "F", num_args = 0..=1, default_missing_value = "-")]
     pub json: Option<PathBuf>,
-    /// Look up tracepoints and fields in FILE, not in the running kernel's BTF, to see what
-    /// unlazy would do on another kernel. Attaching still goes by the running kernel.
+
+    /// Look up tracepoints and fields in this BTF file, not in the running kernel's BTF
+    ///
+    /// To see what unlazy would do on another kernel. Attaching still goes by the running kernel.
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
-    /// Print the table of probes as Markdown and exit.
-    #[arg(long, hide = true)]
-    pub table_markdown: bool,
 }
 
 /// Runs the command and says whether tracing can work here. `kernel` is what is known about kernel
@@ -36,26 +50,18 @@ pub struct Args {
 /// # Errors
 /// If the result can't be written.
 pub fn run(args: &Args, kernel: &impl Serialize) -> anyhow::Result<bool> {
-    let mut stdout = std::io::stdout().lock();
-    if args.table_markdown {
-        stdout.write_all(table::markdown().as_bytes()).context("writing the table to stdout")?;
-        return Ok(true);
-    }
+    // Opened first: an answer that can't be written should not be looked for.
+    let json = args.json.as_deref().map(|name| Sink::open(&Target::from(name))).transpose()?;
     let kernel = serde_json::to_value(kernel).context("turning the kernel's facts into JSON")?;
     let doctor = examine(kernel, args.btf.as_deref());
-    let mut print_text = true;
-    if let Some(file) = &args.json {
-        let json = serde_json::to_string_pretty(&doctor).context("turning the result into JSON")?;
-        if file.as_os_str() == "-" {
-            print_text = false;
-            writeln!(stdout, "{json}").context("writing JSON to stdout")?;
-        } else {
-            fs::write(file, json + "\n")
-                .with_context(|| format!("writing JSON to {}", file.display()))?;
-        }
+    let text_too = !json.as_ref().is_some_and(Sink::is_stdout);
+    if text_too {
+        let text = text::render(&doctor);
+        Sink::open(&Target::Stdout)?.write(|to| to.write_all(text.as_bytes()))?;
     }
-    if print_text {
-        stdout.write_all(text::render(&doctor).as_bytes()).context("writing to stdout")?;
+    if let Some(json) = json {
+        let text = serde_json::to_string_pretty(&doctor).context("turning the result into JSON")?;
+        json.write(|to| writeln!(to, "{text}"))?;
     }
     Ok(doctor.modes.tracepoint.ok)
 }

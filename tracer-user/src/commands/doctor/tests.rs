@@ -98,7 +98,7 @@ fn without_btf_nothing_works_and_the_remedy_is_named() {
 #[test]
 fn every_probe_of_the_table_has_a_line() {
     let doctor = examine(facts(), None);
-    assert_eq!(doctor.probes.len(), table::PROBES.len());
+    assert_eq!(doctor.probes.len(), crate::probes::table::PROBES.len());
     let missing =
         doctor.probes.iter().filter(|probe| probe.state != Tried::Attached && probe.why.is_empty());
     assert_eq!(missing.count(), 0, "what isn't attached says why");

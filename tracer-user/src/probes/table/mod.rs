@@ -121,7 +121,7 @@ pub struct Probe {
     /// What is lost without it.
     pub lost_without: &'static str,
     /// A second program for events in an interrupt that hit the first one, which the kernel does
-    /// not run again then (tracer-ebpf's `emit.rs:Pair`); empty where that can't happen.
+    /// not run again then (tracer-ebpf's `pair.rs`); empty where that can't happen.
     pub again: &'static str,
     /// The fields that its program loads.
     pub fields: &'static [Field],

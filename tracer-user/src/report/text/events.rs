@@ -37,6 +37,9 @@ pub(super) fn section(report: &Report, page: &mut Page) {
     if events.out_of_order > 0 {
         say(&format!("{} came too late to be put in order", count(events.out_of_order)));
     }
+    if events.unreadable > 0 {
+        say(&format!("{} could not be read", count(events.unreadable)));
+    }
     if let Some(coverage) = report.syscall_coverage {
         say(&format!(
             "system calls were watched for {} of {}: while a SYNC_CORE-registered mm existed",

@@ -43,6 +43,7 @@ pub(super) fn extreme() -> Report {
             by_probe: by([(&hostile, max), (&long, max)]),
         },
         out_of_order: max,
+        unreadable: max,
     };
     report.cpus = (0..256)
         .map(|cpu| Cpu {
@@ -95,6 +96,7 @@ pub(super) fn extreme() -> Report {
     report.mms_omitted = max;
     report.transitions = Transitions {
         switches: max,
+        unseen_switches: max,
         logical_changes: Some(max),
         enter_lazy: Some(max),
         unlazy_same_mm: Some(max),

@@ -98,17 +98,31 @@ fn sync_facts(k: &Kernel) -> String {
     parts.join(", ")
 }
 
+/// A reason that names its own probe, `subsystem:name`, as one that others can share.
+fn without_name(why: &str, name: &str) -> String {
+    let Some(at) = why.find(&format!(":{name}")) else { return why.to_owned() };
+    let start = why[..at].rfind(' ').map_or(0, |space| space + 1);
+    format!("{}of that name{}", &why[..start], &why[at + 1 + name.len()..])
+}
+
 fn probes(report: &Report) -> String {
     let attached = report.probes.iter().filter(|p| p.state == Attach::Attached).count();
     let mut text = format!("{} attached", count(attached as u64));
     for state in [Attach::Failed, Attach::Skipped] {
         let such = report.probes.iter().filter(|p| p.state == state);
-        let names = such.map(|p| {
-            if p.why.is_empty() { p.name.clone() } else { format!("{} ({})", p.name, p.why) }
-        });
-        let names = lists::some(names, 8);
-        if !names.is_empty() {
-            text = format!("{text}; {}: {names}", state.name());
+        // Those that share a reason share its words.
+        let mut by_reason: Vec<(String, Vec<String>)> = Vec::new();
+        for p in such {
+            let reason = without_name(&p.why, &p.name);
+            match by_reason.iter_mut().find(|(why, _)| *why == reason) {
+                Some((_, names)) => names.push(p.name.clone()),
+                None => by_reason.push((reason, vec![p.name.clone()])),
+            }
+        }
+        for (why, names) in by_reason {
+            let names = lists::some(names, 8);
+            let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+            text = format!("{text}; {} {names}{why}", state.name());
         }
     }
     text

@@ -154,6 +154,7 @@ pub(super) fn clean() -> Report {
         }],
         transitions: Transitions {
             switches: 700_000,
+            unseen_switches: 12,
             logical_changes: Some(650_000),
             enter_lazy: Some(200_000),
             unlazy_same_mm: Some(150_000),

@@ -17,6 +17,9 @@ pub(super) fn section(report: &Report, page: &mut Page) {
     };
     let switches = report.crosscheck.as_ref().map_or_else(String::new, crosscheck);
     row("context switches", Some(t.switches), &switches);
+    if t.unseen_switches > 0 {
+        row("  not told by events", Some(t.unseen_switches), "threads without probes; see below");
+    }
     row("logical mm changes", t.logical_changes, "");
     row("enter lazy", t.enter_lazy, "a kernel thread keeps the mm");
     row("unlazy, same mm", t.unlazy_same_mm, "no CR3 write: does not serialize");

@@ -40,7 +40,14 @@ fn headline(report: &Report) -> String {
         Verdict::Clean if report.rules.iter().all(|r| r.checked == 0) => {
             format!("nothing was there to check in {time}: {events} events, {lost} lost")
         }
-        Verdict::Clean => format!("no check failed in {time}: {events} events, {lost} lost"),
+        Verdict::Clean => {
+            let undecided: u64 = report.rules.iter().map(|r| r.inconclusive).sum();
+            let undecided = match undecided {
+                0 => String::new(),
+                n => format!(", {} checks undecided", count(n)),
+            };
+            format!("no check failed in {time}: {events} events, {lost} lost{undecided}")
+        }
         Verdict::Findings => format!("{} in {time}: {events} events, {lost} lost", broken(report)),
         Verdict::Inconclusive => {
             let why = report.because.first().map_or("not everything could be judged", |r| &r.what);
@@ -60,6 +67,7 @@ fn broken(report: &Report) -> String {
 fn scope(report: &Report) -> String {
     let known = report.cpus.iter().filter(|c| c.known).count();
     let since = match report.window.known_after_ns {
+        Some(0) => "all known from the start".to_owned(),
         Some(ns) => format!("all known after {}", duration(ns)),
         None => "never all known at once".to_owned(),
     };

@@ -1,0 +1,253 @@
+//! Records as bytes: what is written is read, and nothing that is read can hurt.
+
+use crate::common::Maps;
+use proptest::prelude::*;
+use std::{collections::BTreeSet, mem::size_of};
+use tracer_common::{
+    model::{Config, DecodeError, Event, Func, Model, decode, header},
+    wire::{self, FAULT_FROM_USER, FLUSH_FREED_TABLES, Frame, Header, Kind, Vector},
+};
+use zerocopy::IntoBytes;
+
+/// Addresses of functions, as a kernel's symbol table would have them.
+const FUNCS: [Func; 7] = [
+    Func::Other,
+    Func::SyncCore,
+    Func::Mb,
+    Func::Rseq,
+    Func::SyncRqState,
+    Func::FlushTlb,
+    Func::TextPoke,
+];
+
+fn func(address: u64) -> Func {
+    FUNCS.get(address as usize).copied().unwrap_or_default()
+}
+
+fn address(func: Func) -> u64 {
+    FUNCS.iter().position(|&known| known == func).map_or(0, |at| at as u64)
+}
+
+/// How the kernel side writes an event: kind, flags and payload. `None` for what user space says.
+fn encode(event: &Event) -> Option<(Kind, u16, Vec<u8>)> {
+    let bytes = |payload: &dyn Payload| payload.bytes();
+    let freed = |on: bool| if on { FLUSH_FREED_TABLES } else { 0 };
+    Some(match event {
+        Event::Switch { flags, switch } => (Kind::Switch, *flags, bytes(switch)),
+        Event::TlbFlush(w) => (Kind::TlbFlush, 0, bytes(w)),
+        Event::IrqEntry(w) => (Kind::IrqEntry, 0, bytes(w)),
+        Event::IrqExit(w) => (Kind::IrqExit, 0, bytes(w)),
+        &Event::CsdQueue { func, target, tid } => {
+            (Kind::CsdQueue, 0, bytes(&wire::CsdQueue { func: address(func), target, tid }))
+        }
+        Event::CsdEntry { func } => {
+            (Kind::CsdEntry, 0, bytes(&wire::CsdRun { func: address(*func) }))
+        }
+        Event::CsdExit { func } => {
+            (Kind::CsdExit, 0, bytes(&wire::CsdRun { func: address(*func) }))
+        }
+        Event::CsdLocal { local, .. } => (Kind::CsdLocal, 0, bytes(local)),
+        Event::IpiCpu(w) => (Kind::IpiCpu, 0, bytes(w)),
+        Event::IpiMask(w) => (Kind::IpiMask, 0, bytes(w)),
+        Event::SysEnter(w) => (Kind::SysEnter, 0, bytes(w)),
+        Event::SysExit(w) => (Kind::SysExit, 0, bytes(w)),
+        Event::MembarrierEnter(w) => (Kind::MembarrierEnter, 0, bytes(w)),
+        Event::MembarrierExit(w) => (Kind::MembarrierExit, 0, bytes(w)),
+        Event::PageFault { from_user, fault } => {
+            (Kind::PageFault, if *from_user { FAULT_FROM_USER } else { 0 }, bytes(fault))
+        }
+        Event::Fork(w) => (Kind::Fork, 0, bytes(w)),
+        Event::Exec(w) => (Kind::Exec, 0, bytes(w)),
+        Event::Exit(w) => (Kind::Exit, 0, bytes(w)),
+        Event::Free(w) => (Kind::Free, 0, bytes(w)),
+        Event::Rename(w) => (Kind::Rename, 0, bytes(w)),
+        Event::MmGone(w) => (Kind::MmGone, 0, bytes(w)),
+        Event::Redirect(w) => (Kind::Redirect, 0, bytes(w)),
+        Event::Nmi(w) => (Kind::Nmi, 0, bytes(w)),
+        Event::FuncName(w) => (Kind::FuncName, 0, bytes(w)),
+        Event::Hotplug(w) => (Kind::Hotplug, 0, bytes(w)),
+        Event::TlbState(w) => (Kind::TlbState, 0, bytes(w)),
+        Event::FlushBegin { freed_tables, flush } => {
+            (Kind::FlushBegin, freed(*freed_tables), bytes(flush))
+        }
+        Event::FlushEnd { freed_tables, flush } => {
+            (Kind::FlushEnd, freed(*freed_tables), bytes(flush))
+        }
+        Event::MmDrop(w) => (Kind::MmDrop, 0, bytes(w)),
+        Event::RqState(w) => (Kind::RqState, 0, bytes(w)),
+        Event::UserReturn(w) => (Kind::UserReturn, 0, bytes(w)),
+        Event::Serialized(w) => (Kind::Serialized, 0, bytes(w)),
+        Event::KthreadUse(w) => (Kind::KthreadUse, 0, bytes(w)),
+        Event::KthreadUnuse(w) => (Kind::KthreadUnuse, 0, bytes(w)),
+        Event::SwitchCr3 | Event::Gap { .. } | Event::SyscallProbes(_) => return None,
+    })
+}
+
+trait Payload {
+    fn bytes(&self) -> Vec<u8>;
+}
+
+impl<T: IntoBytes + zerocopy::Immutable> Payload for T {
+    fn bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+}
+
+/// Bytes as fields often are: zero, small, and now and then anything.
+fn payload() -> impl Strategy<Value = Vec<u8>> {
+    let word = prop_oneof![4 => Just(0_u32), 4 => 0..6_u32, 1 => any::<u32>()];
+    prop::collection::vec(word, 20..24)
+        .prop_map(|words| words.into_iter().flat_map(u32::to_le_bytes).collect())
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop::sample::select(Kind::ALL)
+}
+
+fn record(kind: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
+    let header = Header { ts: 7, seq: 8, kind, flags };
+    [header.as_bytes(), payload].concat()
+}
+
+/// Any event at all.
+fn events() -> impl Strategy<Value = Event> {
+    let recorded = (kind(), prop_oneof![0..32_u16, any::<u16>()], payload())
+        .prop_map(|(kind, flags, payload)| decode(&record(kind as u16, flags, &payload), func))
+        .prop_filter_map("every payload is long enough", |decoded| Some(decoded.ok()?.1));
+    prop_oneof![
+        30 => recorded,
+        1 => any::<u64>().prop_map(|lost| Event::Gap { lost }),
+        1 => Just(Event::Gap { lost: 0 }),
+        1 => any::<bool>().prop_map(Event::SyscallProbes),
+    ]
+}
+
+fn configs() -> impl Strategy<Value = Config> {
+    (prop_oneof![Just(100), any::<u64>()], any::<[bool; 7]>()).prop_map(
+        |(skew, [pti, fred, invlpgb, sees_cr3, sees_csd, finish, ipi])| Config {
+            skew,
+            pti,
+            fred,
+            invlpgb,
+            sees_cr3,
+            sees_csd,
+            finish_task_switch: finish.then(Default::default),
+            ipi_sync_core: ipi.then(Default::default),
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// Every record is read as it was written, whatever follows it.
+    #[test]
+    fn records_round_trip(kind in kind(), payload in payload(), rest in payload()) {
+        let first = decode(&record(kind as u16, 1, &payload), func).unwrap().1;
+        let (wrote, flags, bytes) = encode(&first).unwrap();
+        prop_assert_eq!(wrote, kind);
+        let mut written = record(kind as u16, flags, &bytes);
+        let (read, again) = decode(&written, func).unwrap();
+        prop_assert_eq!(read, Header { ts: 7, seq: 8, kind: kind as u16, flags });
+        prop_assert_eq!(header(&written), Ok(read));
+        let (_, flags_again, bytes_again) = encode(&again).unwrap();
+        prop_assert_eq!((flags, &bytes), (flags_again, &bytes_again));
+        if !matches!(first, Event::Switch { .. }) {
+            prop_assert_eq!(again, first);
+        }
+        // Anything shorter is too short.
+        prop_assert_eq!(decode(&written[..written.len() - 1], func), Err(DecodeError::Truncated));
+        written.extend(rest);
+        prop_assert_eq!(decode(&written, func).unwrap().1, again);
+    }
+
+    /// Reading never panics.
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = header(&bytes);
+        let _ = decode(&bytes, func);
+    }
+
+    /// Nor does judging: any event, at any time, on any CPU, in any state.
+    #[test]
+    fn any_events_are_judged(
+        config in configs(),
+        events in prop::collection::vec((0..5_u32, 0..2_000_u64, events()), 0..150),
+        times_are_wild in any::<bool>(),
+        wild in any::<u64>(),
+        limit in prop_oneof![Just(usize::MAX), 0..6_usize],
+    ) {
+        let mut store = Maps::limited(4, limit);
+        let mut model = Model::new(config);
+        let mut now = if times_are_wild { wild } else { 0 };
+        for (cpu, step, event) in events {
+            now = if times_are_wild { now.rotate_left(7) ^ step } else { now + step };
+            model.step(&mut store, cpu, now, &event);
+        }
+        for tally in store.tally.rules {
+            prop_assert!(tally.findings <= tally.checked);
+            prop_assert_eq!(tally.checked, tally.evidence.iter().sum::<u64>());
+            prop_assert_eq!(tally.inconclusive, tally.doubts.iter().sum::<u64>());
+        }
+        let found = store.tally.rules.iter().map(|tally| tally.findings).sum::<u64>();
+        prop_assert_eq!(found, store.findings.len() as u64);
+    }
+}
+
+#[test]
+fn unknown_kinds_are_named() {
+    assert_eq!(decode(&record(999, 0, &[0; 100]), func), Err(DecodeError::UnknownKind(999)));
+    assert_eq!(decode(&[], func), Err(DecodeError::Truncated));
+    assert_eq!(DecodeError::UnknownKind(999).to_string(), "a record is of the unknown kind 999");
+}
+
+#[test]
+fn kinds_have_names_and_numbers_of_their_own() {
+    let numbers: BTreeSet<u16> = Kind::ALL.iter().map(|&kind| kind as u16).collect();
+    let names: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    assert_eq!((numbers.len(), names.len()), (Kind::ALL.len(), Kind::ALL.len()));
+    for number in 0..=u16::MAX {
+        let kind = Kind::from_u16(number);
+        assert_eq!(kind.is_some(), numbers.contains(&number));
+        assert!(kind.is_none_or(|kind| kind as u16 == number));
+    }
+}
+
+#[test]
+fn frames_and_vectors_are_their_numbers() {
+    for number in 0..=u8::MAX {
+        let frame = Frame::from_u8(number);
+        assert!(frame as u8 == number || (frame == Frame::Unknown && number > 4));
+        assert!(Vector::from_u8(number).is_none_or(|vector| vector as u8 == number));
+    }
+    assert_eq!(Frame::Sysret.leaves_by_iret(), Some(false));
+    assert_eq!(Frame::Interrupt.leaves_by_iret(), Some(true));
+    assert_eq!(Frame::Compat.leaves_by_iret(), None);
+}
+
+/// The layout is the contract between the kernel side and everything that reads.
+#[test]
+fn sizes_do_not_change_by_accident() {
+    assert_eq!(size_of::<Header>(), 16);
+    assert_eq!(size_of::<wire::Switch>(), 40);
+    assert_eq!(size_of::<wire::TlbFlush>(), 24);
+    assert_eq!(size_of::<wire::Irq>(), 8);
+    assert_eq!(size_of::<wire::CsdLocal>(), 32);
+    assert_eq!(size_of::<wire::Membarrier>(), 40);
+    assert_eq!(size_of::<wire::Syscall>(), 24);
+    assert_eq!(size_of::<wire::TlbState>(), 32);
+}
+
+/// Compilers rename what they change.
+#[test]
+fn functions_by_name() {
+    assert_eq!(Func::from_name("ipi_sync_core"), Func::SyncCore);
+    assert_eq!(Func::from_name("ipi_sync_core.isra.0"), Func::SyncCore);
+    assert_eq!(Func::from_name("flush_tlb_func.llvm.123"), Func::FlushTlb);
+    assert_eq!(Func::from_name("ipi_sync_core_not"), Func::Other);
+    assert_eq!(Func::from_name(""), Func::Other);
+}
