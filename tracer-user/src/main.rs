@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     match done {
         Ok(Ok(exit)) => exit.into(),
         Ok(Err(error)) => {
-            eprintln!("unlazy: {error:#}");
+            eprintln!("unlazy: {}", told(&error));
             Exit::Error.into()
         }
         Err(_) => {
@@ -55,5 +55,31 @@ fn main() -> ExitCode {
             );
             Exit::Error.into()
         }
+    }
+}
+
+/// The error and what caused it, each said once: some of the library's errors name their cause
+/// themselves.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| {
+        let cause = cause.to_string();
+        match told.as_str() {
+            "" => cause,
+            already if already.contains(&cause) => told,
+            _ => format!("{told}: {cause}"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = anyhow::anyhow!("no room").context("can't write F: no room").context("the end");
+        assert_eq!(told(&error), "the end: can't write F: no room");
+        let error = anyhow::anyhow!("no room").context("can't write F");
+        assert_eq!(told(&error), "can't write F: no room");
     }
 }

@@ -28,7 +28,7 @@ impl Model {
                 // (fs/exec.c:de_thread, exchange_tids).
                 c.tid = w.prev_tid;
             }
-            Self::check_prev(s, c, at, flags, w);
+            self.check_prev(s, c, at, flags, w);
         } else {
             Self::settle_dark_mm(s, c, w.prev_mm);
         }
@@ -107,19 +107,25 @@ impl Model {
     }
 
     /// Holds what is said of the previous task against what was thought of it.
-    fn check_prev<S: Store>(s: &mut S, c: &mut Cpu, at: At, flags: u16, w: &Switch) {
+    fn check_prev<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, flags: u16, w: &Switch) {
         let prev_kthread = flags & switch_flags::PREV_KTHREAD != 0;
         let exiting = flags & switch_flags::PREV_EXITING != 0;
         r7::equal(s, c, at, Divergence::Task, u64::from(c.tid), u64::from(w.prev_tid));
         if c.tid != w.prev_tid {
             return;
         }
-        if w.prev_mm != c.logical && (prev_kthread || (w.prev_mm == 0 && exiting)) {
-            // kthread_use_mm, kthread_unuse_mm or exit_mm, at some moment since the switch in: whatever
-            // serialized since then may have come before it or after it.
+        // Its CR3 write tells of exec_mmap, long before sched_process_exec does: without, this is the
+        // first that is heard of it.
+        let unseen_exec = !self.config.sees_cr3 && !prev_kthread && w.prev_mm != 0;
+        if w.prev_mm != c.logical && (prev_kthread || (w.prev_mm == 0 && exiting) || unseen_exec) {
+            // kthread_use_mm, kthread_unuse_mm, exit_mm or exec_mmap, at some moment since the switch
+            // in: whatever serialized since then may have come before it or after it.
             let since = c.switched_at;
-            let maybe_paid = c.sync.ts >= since || c.maybe_sync >= since;
+            let maybe_paid = c.sync.ts >= since || c.maybe_sync >= since || unseen_exec;
             Self::logical_changed(s, c, since, w.prev_mm, w.prev_state, maybe_paid);
+            if unseen_exec {
+                (c.real, c.lazy) = (w.prev_mm, Tri::No);
+            }
         }
         r7::equal(s, c, at, Divergence::Logical, c.logical, w.prev_mm);
         let active = if w.prev_mm == 0 { c.active } else { w.prev_mm };

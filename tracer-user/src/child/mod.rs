@@ -36,6 +36,16 @@ pub use word::Step;
 
 use environ::Environ;
 
+/// Where the command's standard output goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stdout {
+    /// Where ours goes.
+    #[default]
+    Ours,
+    /// To standard error: ours is kept for something else.
+    Stderr,
+}
+
 /// Brings `argv` to the gate as `identity`, with everything else as in `start`.
 ///
 /// The program is looked for in `PATH` as it stands (sudo may have set it).
@@ -47,14 +57,16 @@ pub fn prepare(
     argv: &[OsString],
     identity: &Identity,
     start: &Start,
+    stdout: Stdout,
 ) -> Result<Prepared, ChildError> {
-    prepare_in(argv, identity, start, Environ::current())
+    prepare_in(argv, identity, start, stdout, Environ::current())
 }
 
 fn prepare_in(
     argv: &[OsString],
     identity: &Identity,
     start: &Start,
+    stdout: Stdout,
     mut environ: Environ,
 ) -> Result<Prepared, ChildError> {
     let Some(program) = argv.first() else { return Err(ChildError::Empty) };
@@ -68,6 +80,7 @@ fn prepare_in(
         .map(|path| c_string(path.as_os_str()))
         .collect::<Result<_, _>>()?;
     let mut plan = sys::Plan::new(paths, words, environ.to_c_strings()?);
+    plan.stdout_to_stderr = stdout == Stdout::Stderr;
     plan.restore = start.differences();
     plan.ignored = start.ignored();
     plan.blocked = start.blocked();

@@ -100,6 +100,7 @@ pub(super) struct Plan {
     pub(super) account: Option<Ids>,
     pub(super) ignored: u64,
     pub(super) blocked: u64,
+    pub(super) stdout_to_stderr: bool,
 }
 
 const SHELL: &CStr = c"/bin/sh";
@@ -124,6 +125,7 @@ impl Plan {
             account: None,
             ignored: 0,
             blocked: 0,
+            stdout_to_stderr: false,
         }
     }
 }
@@ -232,7 +234,11 @@ unsafe fn say(status: RawFd, word: Word) {
 }
 
 /// Closes all but 0 to 2 and our two, right now: what holds probes must not live on at the gate.
-unsafe fn close_others(_: &Plan, gate: RawFd, status: RawFd) -> bool {
+unsafe fn close_others(plan: &Plan, gate: RawFd, status: RawFd) -> bool {
+    // SAFETY: integers only; nothing in this process uses its standard output any more.
+    if plan.stdout_to_stderr && unsafe { libc::dup2(2, 1) } < 0 {
+        return false;
+    }
     let (low, high) = (gate.min(status) as u32, gate.max(status) as u32);
     let ranges = [(3, low - 1), (low + 1, high - 1), (high + 1, u32::MAX)];
     ranges.into_iter().filter(|(first, last)| first <= last).all(|(first, last)| {

@@ -33,7 +33,7 @@ fn environ(vars: &[(&str, &str)]) -> Environ {
 fn prepare_sh(script: &str, vars: &[(&str, &str)]) -> Prepared {
     let start = Start::capture();
     let argv = argv(&["sh", "-c", script]);
-    prepare_in(&argv, &Identity::default(), &start, environ(vars)).expect("a shell")
+    prepare_in(&argv, &Identity::default(), &start, Stdout::Ours, environ(vars)).expect("a shell")
 }
 
 fn finish(prepared: Prepared) -> Ended {
@@ -121,7 +121,7 @@ fn what_cannot_run_is_an_error_before_the_gate() {
     fs::write(&script, "#!/bin/sh\nexit 0\n").expect("written");
     let try_it = |program: &str| {
         let start = Start::capture();
-        prepare(&argv(&[program]), &Identity::default(), &start).map(drop)
+        prepare(&argv(&[program]), &Identity::default(), &start, Stdout::Ours).map(drop)
     };
     let script = script.display().to_string();
     assert!(matches!(try_it("no-such-program-anywhere"), Err(ChildError::NotFound { .. })));
@@ -131,7 +131,10 @@ fn what_cannot_run_is_an_error_before_the_gate() {
     assert!(matches!(try_it("/"), Err(ChildError::NotExecutable { .. })));
     assert!(matches!(try_it("a\0b"), Err(ChildError::Nul { .. })));
     let start = Start::capture();
-    assert!(matches!(prepare(&[], &Identity::default(), &start), Err(ChildError::Empty)));
+    assert!(matches!(
+        prepare(&[], &Identity::default(), &start, Stdout::Ours),
+        Err(ChildError::Empty)
+    ));
 }
 
 #[test]
@@ -141,7 +144,8 @@ fn what_the_kernel_refuses_is_an_error_with_a_reason() {
     fs::write(&script, "#!/no/such/interpreter\n").expect("written");
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("set");
     let argv = [script.into_os_string()];
-    let prepared = prepare(&argv, &Identity::default(), &Start::capture()).expect("it is there");
+    let prepared =
+        prepare(&argv, &Identity::default(), &Start::capture(), Stdout::Ours).expect("it is there");
     let err = prepared.release().expect_err("no interpreter");
     assert!(err.to_string().contains("interpreter"), "{err}");
 }
@@ -153,7 +157,8 @@ fn a_script_without_a_first_line_is_the_shells() {
     fs::write(&script, "exit $1\n").expect("written");
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("set");
     let argv = [script.into_os_string(), "9".into()];
-    let prepared = prepare(&argv, &Identity::default(), &Start::capture()).expect("it is there");
+    let prepared =
+        prepare(&argv, &Identity::default(), &Start::capture(), Stdout::Ours).expect("it is there");
     assert_eq!(finish(prepared), Ended::Code(9));
 }
 
@@ -224,7 +229,7 @@ fn without_sudo_or_when_told_so_nothing_changes() {
     let vars = [&SUDO_NOBODY[..], &[("OUT", out.as_str())]].concat();
     let argv = argv(&["sh", "-c", "id -u >\"$OUT\""]);
     let run = |identity: &Identity| {
-        let prepared = prepare_in(&argv, identity, &Start::capture(), environ(&vars));
+        let prepared = prepare_in(&argv, identity, &Start::capture(), Stdout::Ours, environ(&vars));
         assert_eq!(finish(prepared.expect("a shell")), Ended::Code(0));
         let wrote = fs::read_to_string(&out).expect("it wrote").trim().to_owned();
         fs::remove_file(&out).expect("so that the next user can make it");
@@ -245,10 +250,11 @@ fn the_program_is_looked_for_as_the_user() {
     fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).expect("set");
     let argv = [script.into_os_string()];
     let start = Start::capture();
-    let err = prepare_in(&argv, &Identity::Invoking, &start, environ(&SUDO_NOBODY));
+    let err = prepare_in(&argv, &Identity::Invoking, &start, Stdout::Ours, environ(&SUDO_NOBODY));
     let err = err.expect_err("it is root's alone");
     assert!(matches!(&err, ChildError::NotExecutable { who, .. } if who == "nobody"), "{err}");
-    prepare_in(&argv, &Identity::AsRoot, &start, environ(&SUDO_NOBODY)).expect("root may");
+    prepare_in(&argv, &Identity::AsRoot, &start, Stdout::Ours, environ(&SUDO_NOBODY))
+        .expect("root may");
 }
 
 #[test]
@@ -263,7 +269,8 @@ fn a_closed_directory_in_path_does_not_hide_that_there_is_no_such_program() {
     let vars = [&SUDO_NOBODY[..], &[("PATH", path.as_str())]].concat();
     let try_it = |program: &str| {
         let start = Start::capture();
-        prepare_in(&argv(&[program]), &Identity::Invoking, &start, environ(&vars)).map(drop)
+        prepare_in(&argv(&[program]), &Identity::Invoking, &start, Stdout::Ours, environ(&vars))
+            .map(drop)
     };
     assert!(matches!(try_it("no-such-program"), Err(ChildError::NotFound { .. })));
     let inside = format!("{closed}/program");
@@ -292,7 +299,7 @@ fn what_the_tracer_changed_about_itself_is_restored() {
         let argv = argv(&["sh", "-c", script]);
         let run = |start: &Start| {
             let vars = environ(&[("OUT", &out)]);
-            let prepared = prepare_in(&argv, &Identity::Invoking, start, vars);
+            let prepared = prepare_in(&argv, &Identity::Invoking, start, Stdout::Ours, vars);
             assert_eq!(finish(prepared.expect("a shell")), Ended::Code(0));
             fs::read_to_string(&out).expect("it wrote")
         };

@@ -17,11 +17,11 @@ use tokio::{
 };
 
 use crate::{
-    child::{self, Identity, Prepared, Running, Start},
+    child::{self, Identity, Prepared, Running, Start, Stdout},
     exit::Exit,
     instance::Instance,
-    output::{Places, Target, deliver},
-    probes::Options,
+    output::{Places, Target, TextTo, deliver},
+    probes::{LoadError, Options, privileges::Privileges},
     progress::{Progress, Status},
     report::{Command, Report},
     session::{PERIOD, Session, SyscallProbes},
@@ -50,7 +50,8 @@ switch once, so that its state is known from the first moment.
 
 const AFTER_HELP: &str = "\
 Ctrl-C (or SIGTERM, SIGHUP) ends the run early; what was traced until then is judged and printed. A \
-command that is still running then is asked to end (SIGTERM). Before the window opens there is nothing \
+command that is still running then is asked to end (SIGTERM). If the report goes to standard output as \
+JSON or XML, the command's own output goes to standard error. Before the window opens there is nothing \
 to judge yet: the run ends with a message, code 2, and the command is not started.
 
 Exit codes, whatever the command's own (which the report shows):
@@ -144,7 +145,10 @@ pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
             "this version has no full mode yet; use --mode tracepoint, which judges R1, R2 and R7"
         );
     }
-    // All that can fail is tried before anything is attached.
+    // All that can fail is tried before anything is attached; first what needs another way to start.
+    if !Privileges::current().suffice() {
+        bail!(LoadError::Privileges);
+    }
     let json = args.json.as_deref().map(Target::from);
     let junit = args.junit.as_deref().map(Target::from);
     let places = Places::open(json.as_ref(), junit.as_ref())?;
@@ -154,7 +158,12 @@ pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
     let prepared = if args.command.is_empty() {
         None
     } else {
-        Some(child::prepare(&args.command, &args.identity(), start)?)
+        // Whoever takes the report from standard output gets nothing else there.
+        let stdout = match places.text() {
+            TextTo::Stdout => Stdout::Ours,
+            TextTo::Nowhere => Stdout::Stderr,
+        };
+        Some(child::prepare(&args.command, &args.identity(), start, stdout)?)
     };
     let _instance = Instance::acquire()?;
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -18,7 +18,10 @@ fn plain(text: &str) {
 fn the_text_leads_with_the_verdict_and_fits() {
     let _machine = machine();
     let ran = run(&mut check(&["--", UNLAZY, "stress", "--for", "1s", "--json", "/dev/null"]));
-    let first = ran.out.lines().next().expect("a line");
+    // What the command printed comes first; then the report.
+    let report = ran.out.find("\nCLEAN ").or_else(|| ran.out.find("\nINCONCLUSIVE "));
+    let report = &ran.out[report.unwrap_or_else(|| panic!("{ran}")) + 1..];
+    let first = report.lines().next().expect("a line");
     let word = match ran.code {
         Some(0) => "CLEAN ",
         Some(3) => "INCONCLUSIVE ",
@@ -211,7 +214,10 @@ fn the_json_keeps_the_contract() {
     assert_eq!(ids, ["R1", "R2", "R3", "R4", "R5", "R6", "R7"]);
     let counts = [("checked", "u"), ("findings", "u"), ("inconclusive", "u")];
     each(&report["rules"], "rules", &counts);
-    // Nothing but JSON where the JSON goes.
+    // Nothing but JSON where the JSON goes, whatever the command prints.
+    let ran = run(&mut check(&["--json", "--", "sh", "-c", "echo mine"]));
+    assert_eq!(ran.json()["schema"], "unlazy.report/1");
+    assert!(ran.err.contains("mine"), "{ran}");
     let ran = run(&mut check(&["--for", "50ms", "--json"]));
     assert_eq!(ran.json()["schema"], "unlazy.report/1");
     let ran = run(&mut check(&["--for", "50ms", "--junit", "/dev/stdout"]));

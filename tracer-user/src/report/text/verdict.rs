@@ -37,7 +37,8 @@ fn headline(report: &Report) -> String {
     let events = count(report.events.total);
     let lost = count(report.events.lost.total);
     match report.verdict {
-        Verdict::Clean if report.rules.iter().all(|r| r.checked == 0) => {
+        // R7 is about ourselves.
+        Verdict::Clean if report.rules.iter().all(|r| r.checked == 0 || r.id == "R7") => {
             format!("nothing was there to check in {time}: {events} events, {lost} lost")
         }
         Verdict::Clean => {
