@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     reason = "in an integration test; clippy exempts only what stands under #[test]"
 )]
 
@@ -63,7 +62,7 @@ fn wrong_usage_ends_with_2_and_a_word_about_it() {
         (&["check", "--for", "0"], "at least 1ms"),
         (&["check", "--for", "0s"], "at least 1ms"),
         (&["check", "--for", "ten"], "500ms"),
-        (&["check", "--for", "-1s"], "--for"),
+        (&["check", "--for=-1s"], "--for"),
         (&["check", "--buffer", "0"], "holds nothing"),
         (&["check", "--buffer", "lots"], "lots"),
         (&["check", "--syscalls", "never"], "always"),
@@ -98,6 +97,14 @@ fn doctor_answers_whoever_asks() {
     let output = unlazy(&["doctor", "--btf", "/no/such/btf"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stdout).contains("/no/such/btf"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let script = "{ \"$0\" doctor; echo $? >&2; } | true";
+    let output = Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_unlazy")]).output();
+    let output = output.expect("a shell");
+    assert!(["0\n", "2\n"].contains(&text(&output.stderr)), "{output:?}");
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn small_buffers_lose_events_and_say_so() {
     assert_eq!(report["verdict"], "inconclusive");
     let lost = &report["events"]["lost"];
     let by_cpu: u64 =
-        lost["by_cpu"].as_array().expect("CPUs").iter().filter_map(|n| n.as_u64()).sum();
+        lost["by_cpu"].as_array().expect("CPUs").iter().filter_map(serde_json::Value::as_u64).sum();
     assert!(by_cpu > 0, "{lost:#}");
     assert_eq!(lost["total"], by_cpu);
     assert!(ran.out.contains("--buffer"), "{ran}");
