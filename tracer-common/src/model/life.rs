@@ -45,6 +45,7 @@ impl Model {
             losing: c.losing,
             sync: c.sync,
             maybe_sync: ts,
+            kernel_iret: true,
             r2_checked: c.r2_checked,
             r3_checked: c.r3_checked,
             last_ts: c.last_ts,

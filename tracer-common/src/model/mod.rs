@@ -116,10 +116,14 @@ impl Model {
         if !c.seen {
             c.seen = true;
             c.maybe_sync = ts;
+            c.kernel_iret = true;
         }
         self.settle(s, &mut c, at, event);
         self.dispatch(s, &mut c, at, event);
-        c.last_ts = ts;
+        // That CR3 was written is told late, by the record after it, and that one has its own time.
+        if *event != Event::SwitchCr3 {
+            c.last_ts = ts;
+        }
         if let Some(slot) = s.cpu(cpu) {
             *slot = c;
         }

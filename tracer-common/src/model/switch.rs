@@ -175,6 +175,10 @@ impl Model {
         let mine = c.known && c.tid == w.prev_tid;
         let left = match c.way {
             _ if !mine => Tri::Unknown,
+            // Perhaps a first return, which is none by SYSRET.
+            Way::Leaving(Frame::Unknown, _) if Frame::from_u8(w.prev_frame) == Frame::Sysret => {
+                Tri::Unknown
+            }
             Way::Leaving(..) => Tri::Yes,
             Way::InSyscall => Tri::No,
             Way::Unknown => Tri::Unknown,

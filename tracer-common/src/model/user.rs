@@ -30,8 +30,8 @@ impl Model {
         self.judge(s, c, at, mm, tid, Evidence::Inferred);
     }
 
-    /// The task has gone on to user mode: an IRET that it may have had to execute on the way has been
-    /// executed by now, or there was none.
+    /// The task has gone on past the kernel code in which it may have had to execute an IRET: it has
+    /// executed it by now, or there was none.
     fn settle_kernel_iret(c: &mut Cpu, at: At) {
         if core::mem::take(&mut c.kernel_iret) {
             c.maybe_sync = at.ts;
@@ -109,7 +109,10 @@ impl Model {
     }
 
     /// A task is about to leave the kernel by this frame.
+    ///
+    /// It is past all that its system call did, so also past any IRET in there.
     pub(super) fn leaving(c: &mut Cpu, at: At, frame: u8) {
+        Self::settle_kernel_iret(c, at);
         c.way = Way::Leaving(Self::frame_out(c, frame), at.ts);
     }
 

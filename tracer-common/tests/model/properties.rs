@@ -2,7 +2,7 @@
 //! all.
 
 use crate::{
-    common::{Entry, Maps, Told, judge, with_gap},
+    common::{Entry, Maps, Told, cr3_told_later, judge, runs, with_gap},
     sim::{Bug, Setup, run},
 };
 use proptest::prelude::*;
@@ -49,11 +49,8 @@ fn lost(events: &[Entry], cpu: u32, from: usize, length: usize) -> Vec<usize> {
     own.into_iter().skip(from).take(length).collect()
 }
 
-/// Runs of each property.
-const CASES: u32 = 200;
-
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, max_shrink_iters: 3_000, ..ProptestConfig::default() })]
+    #![proptest_config(runs(500))]
 
     /// A correct kernel is never blamed, and the reconstruction always agrees with it.
     #[test]
@@ -104,6 +101,23 @@ proptest! {
             };
             prop_assert!(all.findings.iter().find(known).is_some(), "{found:#?}");
         }
+    }
+
+    /// A CR3 write that is told by the record after it is as good as one with its own.
+    #[test]
+    fn cr3_may_be_told_later(
+        setup in setups(Just(false)),
+        bug in bugs(),
+        choices in choices(),
+    ) {
+        let events = run(Setup { bug, ..setup }, choices);
+        let all = whole(config_of(bug), &events);
+        let later = whole(config_of(bug), &cr3_told_later(&events));
+        let told = |store: &Maps| -> Vec<_> {
+            let findings = store.findings.iter();
+            findings.map(|f| (f.rule, f.cpu, f.tid, f.mm, f.ts, f.since)).collect()
+        };
+        prop_assert_eq!(told(&all), told(&later));
     }
 
     /// What was found does not depend on what comes after it.

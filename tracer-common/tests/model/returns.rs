@@ -127,6 +127,12 @@ fn a_child_that_nobody_knew() {
     k.cpu(1).event(Event::SysExit(syscall(T, 56, Frame::Sysret))).in_user().sys_enter();
     k.clean();
     assert_eq!(k.inconclusive(Rule::R1), 1);
+    // Nor after it has slept on the way.
+    k.cpu(1).sleeps_for(IDLE).yields_to(user(300, A));
+    k.cpu(1).event(Event::SysExit(syscall(300, 56, Frame::Sysret))).sleeps_for(IDLE);
+    k.cpu(1).yields_to(user(300, A)).in_user().sys_enter();
+    k.clean();
+    assert_eq!(k.inconclusive(Rule::R1), 2);
 }
 
 /// Interrupts that come in the softirq of another, and devices with several handlers.

@@ -1,10 +1,10 @@
 //! Records as bytes: what is written is read, and nothing that is read can hurt.
 
-use crate::common::Maps;
+use crate::common::{Maps, runs};
 use proptest::prelude::*;
 use std::{collections::BTreeSet, mem::size_of};
 use tracer_common::{
-    model::{Config, DecodeError, Event, Func, Model, decode, header},
+    model::{Config, DecodeError, Event, Func, Model, decode, header, says_cr3_written},
     wire::{self, FAULT_FROM_USER, FLUSH_FREED_TABLES, Frame, Header, Kind, Vector},
 };
 use zerocopy::IntoBytes;
@@ -28,7 +28,8 @@ fn address(func: Func) -> u64 {
     FUNCS.iter().position(|&known| known == func).map_or(0, |at| at as u64)
 }
 
-/// How the kernel side writes an event: kind, flags and payload. `None` for what user space says.
+/// How the kernel side writes an event: kind, flags and payload. `None` for what has no record of
+/// its own.
 fn encode(event: &Event) -> Option<(Kind, u16, Vec<u8>)> {
     let bytes = |payload: &dyn Payload| payload.bytes();
     let freed = |on: bool| if on { FLUSH_FREED_TABLES } else { 0 };
@@ -79,7 +80,7 @@ fn encode(event: &Event) -> Option<(Kind, u16, Vec<u8>)> {
         Event::Serialized(w) => (Kind::Serialized, 0, bytes(w)),
         Event::KthreadUse(w) => (Kind::KthreadUse, 0, bytes(w)),
         Event::KthreadUnuse(w) => (Kind::KthreadUnuse, 0, bytes(w)),
-        Event::SwitchCr3 | Event::Gap { .. } | Event::SyscallProbes(_) => return None,
+        Event::Gap { .. } | Event::SyscallProbes(_) | Event::SwitchCr3 => return None,
     })
 }
 
@@ -119,6 +120,7 @@ fn events() -> impl Strategy<Value = Event> {
         1 => any::<u64>().prop_map(|lost| Event::Gap { lost }),
         1 => Just(Event::Gap { lost: 0 }),
         1 => any::<bool>().prop_map(Event::SyscallProbes),
+        3 => Just(Event::SwitchCr3),
     ]
 }
 
@@ -138,11 +140,7 @@ fn configs() -> impl Strategy<Value = Config> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 400,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(runs(500))]
 
     /// Every record is read as it was written, whatever follows it.
     #[test]
@@ -250,4 +248,19 @@ fn functions_by_name() {
     assert_eq!(Func::from_name("flush_tlb_func.llvm.123"), Func::FlushTlb);
     assert_eq!(Func::from_name("ipi_sync_core_not"), Func::Other);
     assert_eq!(Func::from_name(""), Func::Other);
+}
+
+/// A switch's CR3 write travels in the records after it, whatever they are; but not in an NMI's,
+/// which may come in the middle of a switch.
+#[test]
+fn any_record_may_say_that_cr3_was_written() {
+    for &kind in Kind::ALL {
+        let header = |flags| Header { ts: 7, seq: 8, kind: kind as u16, flags };
+        let says = |on| (kind != Kind::Nmi).then_some(on);
+        assert_eq!(says_cr3_written(&header(wire::HEADER_CR3_WRITTEN)), says(true));
+        assert_eq!(says_cr3_written(&header(!wire::HEADER_CR3_WRITTEN)), says(false));
+        let plain = decode(&record(kind as u16, 1, &[0; 100]), func).unwrap().1;
+        let flagged = record(kind as u16, 1 | wire::HEADER_CR3_WRITTEN, &[0; 100]);
+        assert_eq!(decode(&flagged, func).unwrap().1, plain, "and it is no flag of the event");
+    }
 }

@@ -165,9 +165,9 @@ mod tests {
         merge.push(0, header(15, 1), &[]);
         merge.push(1, header(10, 0), &[]);
         merge.push(1, header(20, 1), &[]);
-        assert_eq!(drain(&mut merge, 30), [(1, 10)]);
+        assert_eq!(drain(&mut merge, 30), []);
         merge.push(0, header(14, 0), &[]);
-        assert_eq!(drain(&mut merge, 30), [(0, 14), (0, 15), (1, 20)]);
+        assert_eq!(drain(&mut merge, 30), [(1, 10), (0, 14), (0, 15), (1, 20)]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ const MOST_HELD: usize = 1 << 16;
 pub(super) enum Ordered {
     /// A record.
     Record(Raw),
-    /// A loss of so many records.
+    /// A loss of so many records, up to here; 0 where a loss begins.
     Lost(u64),
 }
 
@@ -33,6 +33,8 @@ pub(super) struct Order {
     ready: VecDeque<(u64, Ordered)>,
     /// Records that came before their turn.
     held: BTreeMap<u64, Raw>,
+    /// When the last one that was taken in its turn happened: a hole begins there.
+    whole_until: u64,
     /// When the last one that was handed on happened.
     last_ts: u64,
     late: u64,
@@ -61,6 +63,7 @@ impl Order {
     }
 
     fn accept(&mut self, record: Raw) {
+        self.whole_until = self.whole_until.max(record.ts);
         self.insert(record.ts, Ordered::Record(record));
         self.next += 1;
     }
@@ -81,18 +84,26 @@ impl Order {
     /// The missing records are lost.
     fn give_up(&mut self) {
         if let Some((&number, first)) = self.held.first_key_value() {
-            let (ts, lost) = (first.ts, number - self.next);
-            self.insert(ts, Ordered::Lost(lost));
-            self.next = number;
+            let ts = first.ts;
+            self.lose(number, ts);
             self.take_held();
         }
+    }
+
+    /// The records from `next` up to, but without, `number` are lost; the one after them happened at
+    /// `ts`.
+    fn lose(&mut self, number: u64, ts: u64) {
+        self.insert(self.whole_until, Ordered::Lost(0));
+        self.insert(ts, Ordered::Lost(number - self.next));
+        self.next = number;
     }
 
     /// All records written before `now` have been pushed: how far this CPU's events are complete.
     pub(super) fn complete(&mut self, now: u64) -> u64 {
         while let Some(oldest) = self.held.values().map(|record| record.ts).min() {
             if oldest.saturating_add(PATIENCE) > now {
-                return oldest.saturating_sub(1);
+                // What is missing may have happened any time since.
+                return self.whole_until.min(now);
             }
             self.give_up();
         }
@@ -106,8 +117,7 @@ impl Order {
         }
         let number = self.widen(seq);
         if number > self.next {
-            self.insert(ts, Ordered::Lost(number - self.next));
-            self.next = number;
+            self.lose(number, ts);
         }
     }
 
@@ -182,10 +192,10 @@ mod tests {
     fn a_missing_record_is_waited_for_and_then_lost() {
         let mut order = Order::default();
         order.push(3, record(100));
-        assert_eq!(order.complete(100 + PATIENCE - 1), 99);
+        assert_eq!(order.complete(100 + PATIENCE - 1), 0, "unknown since the beginning");
         assert!(drain(&mut order).is_empty());
         assert_eq!(order.complete(100 + PATIENCE), 100 + PATIENCE);
-        assert_eq!(drain(&mut order), [-3, 100]);
+        assert_eq!(drain(&mut order), [0, -3, 100], "where it begins, and where it ends");
         order.push(1, record(50));
         assert_eq!(order.late(), 1);
     }
@@ -195,7 +205,7 @@ mod tests {
         let mut order = Order::default();
         order.push(0, record(10));
         order.expect(5, 90);
-        assert_eq!(drain(&mut order), [10, -4]);
+        assert_eq!(drain(&mut order), [10, 0, -4]);
     }
 
     #[test]
@@ -212,7 +222,7 @@ mod tests {
         for seq in 1..=(MOST_HELD as u32 + 1) {
             order.push(seq, record(u64::from(seq)));
         }
-        assert_eq!(order.first_ts(), Some(1));
-        assert_eq!(drain(&mut order).len(), MOST_HELD + 2);
+        assert_eq!(order.first_ts(), Some(0));
+        assert_eq!(drain(&mut order).len(), MOST_HELD + 3);
     }
 }

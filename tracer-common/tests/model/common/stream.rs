@@ -1,7 +1,11 @@
 //! Whole streams of events.
 
 use super::{Entry, Maps};
-use tracer_common::model::{Config, Event, Model};
+use std::collections::{BTreeMap, BTreeSet};
+use tracer_common::{
+    model::{Config, Event, Model},
+    wire::tlb_reason,
+};
 
 /// What a model says of these events.
 pub(crate) fn judge(config: Config, mut store: Maps, events: &[Entry]) -> Maps {
@@ -39,4 +43,34 @@ pub(crate) fn with_gap(events: &[Entry], lost: &[usize], told: Told) -> Vec<Entr
         }
     }
     cut
+}
+
+/// The same events, with a switch's CR3 write told by the record after it, as the kernel side does,
+/// instead of by one of its own.
+pub(crate) fn cr3_told_later(events: &[Entry]) -> Vec<Entry> {
+    let mut switched = BTreeMap::new();
+    let mut written = BTreeSet::new();
+    let mut told = Vec::new();
+    for &(cpu, ts, event) in events {
+        if matches!(event, Event::Nmi(_) | Event::SyscallProbes(_)) {
+            told.push((cpu, ts, event));
+            continue;
+        }
+        let previous = switched.remove(&cpu);
+        if let Event::TlbFlush(flush) = event
+            && flush.reason == tlb_reason::TASK_SWITCH
+            && previous == Some(flush.tid)
+        {
+            written.insert(cpu);
+            continue;
+        }
+        if written.remove(&cpu) {
+            told.push((cpu, ts, Event::SwitchCr3));
+        }
+        if let Event::Switch { switch, .. } = event {
+            switched.insert(cpu, switch.prev_tid);
+        }
+        told.push((cpu, ts, event));
+    }
+    told
 }
