@@ -62,7 +62,7 @@ fn wrong_usage_ends_with_2_and_a_word_about_it() {
         (&["check", "--for", "0"], "at least 1ms"),
         (&["check", "--for", "0s"], "at least 1ms"),
         (&["check", "--for", "ten"], "500ms"),
-        (&["check", "--for", "-1s"], "--for"),
+        (&["check", "--for=-1s"], "--for"),
         (&["check", "--buffer", "0"], "holds nothing"),
         (&["check", "--buffer", "lots"], "lots"),
         (&["check", "--syscalls", "never"], "always"),
