@@ -32,7 +32,7 @@ static NAME_FORMAT: [u8; 4] = *b"%ps\0";
 /// user space (`kernel.kptr_restrict`); the kernel's own formatting isn't.
 #[inline(always)]
 fn name_once(ctx: &RawTracePointContext, at: Moment, func: u64) {
-    if FUNCS.get_ptr(&func).is_some() {
+    if FUNCS.get_ptr(func).is_some() {
         return;
     }
     let mut name = FuncName { func, name: [0; FUNC_NAME_LEN] };
@@ -50,7 +50,7 @@ fn name_once(ctx: &RawTracePointContext, at: Moment, func: u64) {
     };
     if written > 0 && emit(ctx, at, Kind::FuncName, 0, name) {
         // A full table costs a repeated name, no more.
-        let _ = FUNCS.insert(&func, &1, 0);
+        let _ = FUNCS.insert(func, 1, 0);
     }
 }
 

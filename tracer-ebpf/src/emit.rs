@@ -69,15 +69,12 @@ pub(crate) fn emit<T: Copy>(
     // SAFETY: a helper without arguments.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     let header = Header { ts: at.ts, seq, kind: kind as u16, flags: flags | at.flags };
-    let written = match RINGS.get(cpu) {
-        Some(ring) => {
-            let record = Record { header, payload };
-            ring.output_untyped::<Record<T>>(record, u64::from(BPF_RB_NO_WAKEUP)).is_ok()
-        }
-        None => {
-            debug!(ctx, "cpu {} has no buffer", cpu);
-            false
-        }
+    let written = if let Some(ring) = RINGS.get(cpu) {
+        let record = Record { header, payload };
+        ring.output_untyped::<Record<T>>(record, u64::from(BPF_RB_NO_WAKEUP)).is_ok()
+    } else {
+        debug!(ctx, "cpu {} has no buffer", cpu);
+        false
     };
     if !written {
         slot.lost[kind as usize % KINDS].next();

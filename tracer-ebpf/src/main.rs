@@ -10,6 +10,18 @@
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
+#![expect(
+    clippy::inline_always,
+    reason = "a call in a BPF program costs, and takes its arguments' types from the verifier"
+)]
+#![expect(
+    clippy::cast_ptr_alignment,
+    reason = "kernel pointers arrive as bytes; the fields behind them are loaded as the kernel does"
+)]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "the attribute macros call a program with its context by value"
+)]
 
 mod cpu;
 mod csd;
