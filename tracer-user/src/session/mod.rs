@@ -201,6 +201,17 @@ impl Session {
         }
     }
 
+    /// Empties the buffers, which nobody writes into any more, and judges all events up to `until`.
+    fn drain(&mut self, until: u64) -> Result<(), SessionError> {
+        loop {
+            let (complete, more) = self.read()?;
+            self.engine.advance(complete.min(until));
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
     /// One sweep over all buffers: until when they are now complete, and whether there is more.
     fn read(&mut self) -> Result<(u64, bool), SessionError> {
         let begun = now();
@@ -238,7 +249,7 @@ impl Session {
         let ctxt_end = kernel::proc_stat_ctxt().ok();
         self.syscalls.close(end);
         self.live.probes().detach();
-        self.sweep_until(end)?;
+        self.drain(end)?;
         let counters = self.live.probes().counters()?;
         for (cpu, counters) in counters.iter().enumerate() {
             self.engine.expect(cpu as u32, counters.next_seq as u32, end);

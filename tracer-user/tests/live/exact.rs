@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fs, process::Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::support::{
@@ -123,7 +124,7 @@ fn everything_at_once_is_clean_and_the_switches_are_the_kernels() {
 #[test]
 #[ignore = "traces this machine; `cargo xtask test` runs it"]
 fn a_workload_that_starts_in_mid_window_is_counted_once() {
-    let machine = machine();
+    let _machine = machine();
     let mut tracer = check(&["--for", "4s", "--json"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -164,8 +165,43 @@ fn a_workload_that_starts_in_mid_window_is_counted_once() {
         number(&report, "/syscall_coverage/attached_ns")
             < number(&report, "/syscall_coverage/window_ns")
     );
-    until("nothing is attached", || {
-        machine.nothing_left();
-        true
-    });
+}
+
+#[test]
+#[ignore = "traces this machine; `cargo xtask test` runs it"]
+fn what_waits_in_the_buffers_as_the_window_closes_is_not_lost() {
+    let _machine = machine();
+    let mut tracer = check(&["--for", "1h", "--buffer", "64MiB", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("unlazy starts");
+    let mut says = std::io::BufReader::new(tracer.stderr.take().expect("piped"));
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut says, &mut line).expect("readable");
+    assert!(line.contains("tracing"), "{line}");
+    // Stopped in the middle of its work, it finds much more than a sweep takes when it wakes up.
+    let pid = Pid::from_child(&tracer);
+    kill_process(pid, Signal::STOP).expect("a signal");
+    let before = ctxt();
+    let mut stress = std::process::Command::new(UNLAZY)
+        .args(["stress", "--for", "1h", "--json", "/dev/null"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the workload starts");
+    until("the kernel has switched often", || ctxt() - before > 60_000);
+    kill_process(pid, Signal::TERM).expect("a signal");
+    kill_process(pid, Signal::CONT).expect("a signal");
+    let output = tracer.wait_with_output().expect("an end");
+    // Only now: it went on as the window closed.
+    kill_process(Pid::from_child(&stress), Signal::TERM).expect("a signal");
+    stress.wait().expect("an end");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    nothing_found(&report);
+    assert!(number(&report, "/overhead/ring_high_water") > 2 << 20, "{:#}", report["overhead"]);
+    assert_eq!(number(&report, "/events/lost/total"), 0, "{:#}", report["events"]["lost"]);
+    let switches = number(&report, "/transitions/switches");
+    let kernels = number(&report, "/crosscheck/proc_stat_ctxt");
+    assert!(switches.abs_diff(kernels) * 200 <= kernels, "{switches} of {kernels}");
+    assert!(switches >= 60_000);
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{UNLAZY, check, machine, run};
+use crate::support::{UNLAZY, check, machine, run, skipped};
 
 fn plain(text: &str) {
     assert!(!text.contains('\u{1b}') && !text.contains('\r'), "escape codes in {text:?}");
@@ -51,7 +51,7 @@ fn on_a_terminal(environment: &str) -> String {
 fn colours_and_progress_are_for_terminals() {
     let _machine = machine();
     if Command::new("script").arg("--version").output().is_err() {
-        eprintln!("skipped: there is no script(1) here");
+        skipped("there is no script(1) here");
         return;
     }
     let text = on_a_terminal("env");

@@ -195,3 +195,10 @@ pub(crate) fn clean(report: &Value) {
 pub(crate) fn alive(pid: u32) -> bool {
     fs::read_link(format!("/proc/{pid}/exe")).is_ok()
 }
+
+/// Says that a test was left out. The harness knows no skipping at run time, and hides what a test
+/// that passes prints; so this goes past it.
+pub(crate) fn skipped(why: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}
