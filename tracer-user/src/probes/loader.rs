@@ -51,10 +51,7 @@ pub enum LoadError {
     )]
     NoObject,
     /// The process may not.
-    #[error(
-        "tracing needs root, or CAP_BPF and CAP_PERFMON: run with sudo, or once \
-         `setcap cap_bpf,cap_perfmon+ep` on the binary"
-    )]
+    #[error("tracing needs root (CAP_BPF and CAP_PERFMON): run with sudo")]
     Privileges,
     /// The process should be allowed to, and still the kernel said no.
     #[error(
