@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -112,6 +114,10 @@ impl Attached {
     }
 }
 
+/// When unlazy has given up waiting for its command to register for SYNC_CORE
+/// (`tracer-user/src/session/syscalls.rs`), and some time to detach.
+const UNLAZY_SETTLES: Duration = Duration::from_millis(1500);
+
 /// Its command starts once it is attached and ends when we say so: so the window is exact, and
 /// nothing depends on what it prints.
 fn attach_unlazy(unlazy: &Path) -> Result<Attached> {
@@ -127,6 +133,9 @@ fn attach_unlazy(unlazy: &Path) -> Result<Attached> {
         .arg(stop.path());
     let mut session = Session::start("unlazy", &mut command, folder)?;
     session.wait_until(|_| ready.has_line())?;
+    // A command's first second is traced with system calls, in case it registers. Measured is what
+    // follows.
+    thread::sleep(UNLAZY_SETTLES);
     Ok(Attached::Unlazy { session, stop })
 }
 
