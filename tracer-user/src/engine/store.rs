@@ -57,6 +57,22 @@ impl UserStore {
         }
     }
 
+    /// Keeps an mm that is gone, in the place of the one with the fewest calls if there are too many.
+    fn keep_gone(&mut self, id: MmId, mm: &Mm) {
+        if self.gone.len() < GONE_KEPT {
+            self.gone.push((id, *mm));
+            return;
+        }
+        let fewest = self.gone.iter_mut().min_by_key(|(_, kept)| kept.calls.sync_core);
+        match fewest {
+            Some(kept) if kept.1.calls.sync_core < mm.calls.sync_core => {
+                let (_, dropped) = std::mem::replace(kept, (id, *mm));
+                self.omitted.add(&dropped);
+            }
+            _ => self.omitted.add(mm),
+        }
+    }
+
     pub(super) fn set_offline(&mut self, cpu: u32) {
         if let Some(cpu) = self.cpus.get_mut(cpu as usize) {
             cpu.offline = true;
@@ -161,11 +177,7 @@ impl Store for UserStore {
         if let Some(mm) = self.mms.remove(&id)
             && mm.calls != CallCounts::default()
         {
-            if self.gone.len() < GONE_KEPT {
-                self.gone.push((id, mm));
-            } else {
-                self.omitted.add(&mm);
-            }
+            self.keep_gone(id, &mm);
         }
     }
 
@@ -213,5 +225,27 @@ impl Store for UserStore {
 
     fn found(&mut self, finding: &Finding) {
         self.findings.push(*finding);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_mms_that_are_gone_those_with_most_calls_are_kept_and_none_is_uncounted() {
+        let mut store = UserStore::new(1);
+        let most = GONE_KEPT as u64 + 10;
+        for id in 1..=most {
+            if let Some(mm) = store.mm(id) {
+                mm.calls.sync_core = id;
+            }
+            store.mm_gone(id);
+        }
+        assert_eq!(store.mms_iter().map(|(id, _)| id).max(), Some(most));
+        assert_eq!(store.mms_iter().map(|(id, _)| id).min(), Some(11));
+        let kept: u64 = store.mms_iter().map(|(_, mm)| mm.calls.sync_core).sum();
+        assert_eq!(kept + store.omitted().calls.sync_core, most * (most + 1) / 2);
+        assert_eq!(store.omitted().mms, 10);
     }
 }
