@@ -103,6 +103,20 @@ pub enum Event {
     Serialized(wire::Serialized),
     KthreadUse(wire::KthreadMm),
     KthreadUnuse(wire::KthreadMm),
+    FlushMulti {
+        freed_tables: bool,
+        flush: wire::FlushMulti,
+    },
+    PrivateBegin(wire::PrivateCall),
+    PrivateEnd(wire::PrivateCall),
+    CallMask {
+        func: Func,
+        call: wire::CallMask,
+    },
+    Handler {
+        func: Func,
+        handler: wire::CsdLocal,
+    },
     /// Records of this CPU were lost just before this time; or, with a `lost` of 0, they are being
     /// lost from now on, until a gap that counts them.
     ///
@@ -236,6 +250,17 @@ pub fn decode(record: &[u8], func: impl Fn(u64) -> Func) -> Result<(Header, Even
         Kind::Serialized => Event::Serialized(payload(bytes)?),
         Kind::KthreadUse => Event::KthreadUse(payload(bytes)?),
         Kind::KthreadUnuse => Event::KthreadUnuse(payload(bytes)?),
+        Kind::FlushMulti => Event::FlushMulti { freed_tables, flush: payload(bytes)? },
+        Kind::PrivateBegin => Event::PrivateBegin(payload(bytes)?),
+        Kind::PrivateEnd => Event::PrivateEnd(payload(bytes)?),
+        Kind::CallMask => {
+            let call: wire::CallMask = payload(bytes)?;
+            Event::CallMask { func: func(call.func), call }
+        }
+        Kind::Handler => {
+            let handler: wire::CsdLocal = payload(bytes)?;
+            Event::Handler { func: func(handler.func), handler }
+        }
     };
     Ok((header, event))
 }

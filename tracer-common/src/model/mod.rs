@@ -202,7 +202,12 @@ impl Model {
             | Event::Exit(_)
             | Event::Rename(_)
             | Event::FuncName(_)
-            | Event::FlushBegin { .. } => {}
+            | Event::FlushBegin { .. }
+            | Event::FlushMulti { .. }
+            | Event::PrivateBegin(_)
+            | Event::PrivateEnd(_)
+            | Event::CallMask { .. }
+            | Event::Handler { .. } => {}
         }
     }
 

@@ -88,7 +88,8 @@ kinds! {
     FuncName = 24, "func_name";
     /// A step of CPU hotplug: [`Hotplug`](super::Hotplug).
     Hotplug = 25, "cpuhp";
-    /// The state of `cpu_tlbstate` where a probe read it: [`TlbState`](super::TlbState).
+    /// The state of `cpu_tlbstate` where a probe read it, and [where](super::Site):
+    /// [`TlbState`](super::TlbState).
     TlbState = 30, "tlb_state";
     /// `flush_tlb_mm_range` begins: [`Flush`](super::Flush).
     FlushBegin = 31, "flush_begin";
@@ -106,4 +107,16 @@ kinds! {
     KthreadUse = 37, "kthread_use_mm";
     /// It gave it back (`kthread_unuse_mm`): [`KthreadMm`](super::KthreadMm).
     KthreadUnuse = 38, "kthread_unuse_mm";
+    /// A shootdown goes to these CPUs (`native_flush_tlb_multi`): [`FlushMulti`](super::FlushMulti).
+    FlushMulti = 39, "flush_tlb_multi";
+    /// `membarrier_private_expedited` begins: [`PrivateCall`](super::PrivateCall).
+    PrivateBegin = 40, "membarrier_private_begin";
+    /// It returned: [`PrivateCall`](super::PrivateCall).
+    PrivateEnd = 41, "membarrier_private_end";
+    /// A function goes to these CPUs, where no tracepoint tells
+    /// (`smp_call_function_many_cond`): [`CallMask`](super::CallMask).
+    CallMask = 42, "smp_call_mask";
+    /// A membarrier handler begins, in an interrupt or by a direct call, where no tracepoint tells:
+    /// [`CsdLocal`](super::CsdLocal).
+    Handler = 43, "ipi_handler";
 }

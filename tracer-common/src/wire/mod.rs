@@ -10,11 +10,13 @@
 mod frame;
 mod kind;
 mod records;
+mod site;
 mod vector;
 
 pub use frame::Frame;
 pub use kind::Kind;
 pub use records::*;
+pub use site::Site;
 pub use vector::Vector;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};

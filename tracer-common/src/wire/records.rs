@@ -331,7 +331,8 @@ record! {
 }
 
 record! {
-    /// `cpu_tlbstate` and `cpu_tlbstate_shared` of this CPU.
+    /// `cpu_tlbstate` and `cpu_tlbstate_shared` of this CPU, all read between the same two records of
+    /// this CPU.
     TlbState {
         /// `loaded_mm`'s `ctx_id`; `u64::MAX` for `LOADED_MM_SWITCHING`.
         loaded_mm: u64,
@@ -339,22 +340,95 @@ record! {
         slot_mm: u64,
         /// `ctxs[loaded_mm_asid].tlb_gen`.
         slot_gen: u64,
+        /// `loaded_mm`'s `context.tlb_gen`, read last; 0 if it could not be read.
+        mm_gen: u64,
+        /// `current->pid`. In the middle of a switch this is still the previous task.
+        tid: u32,
         /// `loaded_mm_asid`.
         asid: u16,
         /// `is_lazy`.
         lazy: u8,
-        /// Zero.
-        zero: [u8; 5],
+        /// A [`Site`](super::Site).
+        site: u8,
     }
 }
 
 record! {
-    /// A flush of an mm: flags 1 if page tables were freed.
+    /// A flush of an mm, at the beginning and at the end of `flush_tlb_mm_range`. Flags:
+    /// [`FLUSH_FREED_TABLES`].
     Flush {
         /// The mm.
         mm: u64,
-        /// The generation that this flush asks for.
+        /// At the beginning, a generation that this flush asks for at least: one more than the mm's
+        /// then. At the end 0: what had begun with the same task and mm is done.
         generation: u64,
+        /// `current->pid`.
+        tid: u32,
+        /// Zero.
+        zero: u32,
+    }
+}
+
+record! {
+    /// A shootdown. Flags: [`FLUSH_FREED_TABLES`].
+    FlushMulti {
+        /// The mm; 0 for all.
+        mm: u64,
+        /// `flush_tlb_info.new_tlb_gen`.
+        generation: u64,
+        /// The first 64 CPUs of those that may have the mm loaded; lazy ones are left out later.
+        mask: u64,
+        /// `current->pid`.
+        tid: u32,
+        /// Zero.
+        zero: u32,
+    }
+}
+
+record! {
+    /// `membarrier_private_expedited`.
+    PrivateCall {
+        /// `current->mm`.
+        mm: u64,
+        /// `current->pid`.
+        tid: u32,
+        /// `current->tgid`.
+        tgid: u32,
+        /// Its `flags` argument: which of the private expedited commands
+        /// ([`private_flags`]).
+        call_flags: u32,
+        /// Its `cpu_id` argument.
+        cpu_id: i32,
+        /// At the end, what it returned; 0 at the beginning.
+        ret: i32,
+        /// `current->mm->membarrier_state`.
+        state: u8,
+        /// Zero.
+        zero: [u8; 3],
+    }
+}
+
+/// Values of [`PrivateCall::call_flags`] (`kernel/sched/membarrier.c:MEMBARRIER_FLAG_*`).
+pub mod private_flags {
+    /// `PRIVATE_EXPEDITED`
+    pub const NONE: u32 = 0;
+    /// `PRIVATE_EXPEDITED_SYNC_CORE`
+    pub const SYNC_CORE: u32 = 1;
+    /// `PRIVATE_EXPEDITED_RSEQ`
+    pub const RSEQ: u32 = 2;
+}
+
+record! {
+    /// `smp_call_function_many_cond`, before its condition is asked.
+    CallMask {
+        /// The function to run.
+        func: u64,
+        /// The first 64 CPUs of the mask.
+        mask: u64,
+        /// `current->pid`.
+        tid: u32,
+        /// Zero.
+        zero: u32,
     }
 }
 
@@ -368,19 +442,25 @@ record! {
         mm: u64,
         /// `rq->membarrier_state`.
         rq_state: u32,
-        /// `rq->curr->mm->membarrier_state`.
+        /// `rq->curr->mm->membarrier_state`, read after it.
         mm_state: u32,
+        /// `current->pid`. In the middle of a switch this is still the previous task.
+        tid: u32,
+        /// A [`Site`](super::Site).
+        site: u8,
+        /// Zero.
+        zero: [u8; 3],
     }
 }
 
 record! {
-    /// A return to user mode, seen on its way out.
+    /// A return to user mode, seen on its way out (`switch_fpu_return`).
     UserReturn {
         /// `current->mm`.
         mm: u64,
         /// `current->pid`.
         tid: u32,
-        /// A [`Frame`](super::Frame).
+        /// A [`Frame`](super::Frame); read only in a SYNC_CORE-registered mm.
         frame: u8,
         /// `current->mm->membarrier_state`.
         state: u8,
@@ -390,12 +470,15 @@ record! {
 }
 
 record! {
-    /// A serializing instruction on this CPU, seen by a probe that sits on it.
+    /// A serializing instruction on this CPU, seen by a probe that sits on it, or on an instruction
+    /// that leads to it and nowhere else.
     Serialized {
+        /// `current->pid`.
+        tid: u32,
         /// A serialization cause, as a number.
         cause: u8,
         /// Zero.
-        zero: [u8; 7],
+        zero: [u8; 3],
     }
 }
 
