@@ -31,7 +31,9 @@ const FACTS: &[(&str, &str)] = &[
 
 pub(super) fn render(doctor: &Doctor) -> String {
     let mut out = String::new();
-    let answer = if doctor.modes.tracepoint.ok {
+    let answer = if doctor.modes.full.ok {
+        "unlazy can trace here, in full mode.".to_owned()
+    } else if doctor.modes.tracepoint.ok {
         "unlazy can trace here, in tracepoint mode.".to_owned()
     } else {
         format!("unlazy can't trace here: {}.", doctor.modes.tracepoint.why.trim_end_matches('.'))
