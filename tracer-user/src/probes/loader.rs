@@ -251,20 +251,23 @@ impl Probes {
     /// Every probe of the table and what became of it.
     #[must_use]
     pub fn states(&self) -> Vec<ProbeState> {
-        self.slots.iter().map(Slot::state).collect()
+        let state = |slot: &Slot| {
+            let state = slot.state();
+            ProbeState { lost: state.lost && !self.is_replaced(state.probe.name), ..state }
+        };
+        self.slots.iter().map(state).collect()
     }
 
     /// What is missed because a probe of some importance is missing, and none took its place.
     #[must_use]
     pub fn losses(&self) -> Vec<Loss> {
-        self.slots
-            .iter()
-            .filter(|slot| slot.planned.probe.need <= Need::Important && slot.is_loss())
-            .filter(|slot| !self.is_replaced(slot.planned.probe.name))
-            .map(|slot| Loss {
-                name: slot.planned.probe.name,
-                lost: slot.planned.probe.lost_without,
-                why: slot.state().why,
+        self.states()
+            .into_iter()
+            .filter(|state| state.probe.need <= Need::Important && state.lost)
+            .map(|ProbeState { probe, why, .. }| Loss {
+                name: probe.name,
+                lost: probe.lost_without,
+                why,
             })
             .collect()
     }

@@ -39,6 +39,9 @@ pub struct ProbeState {
     pub state: State,
     /// Why it isn't attached; empty if it is.
     pub why: String,
+    /// Whether something is missed because it isn't there: not if another probe has taken its place,
+    /// or if it belongs to a mode that is left out as a whole.
+    pub lost: bool,
     /// What its program cost the verifier; `None` if it has none, or isn't loaded, or the kernel
     /// doesn't tell (before 5.16).
     pub verifier: Option<Verifier>,
@@ -152,7 +155,7 @@ impl Slot {
     }
 
     /// Whether something is missed because it isn't there.
-    pub(super) fn is_loss(&self) -> bool {
+    fn is_loss(&self) -> bool {
         match &self.planned.skip {
             Some(skip) => skip.is_loss(),
             None => self.refused.is_some(),
@@ -177,6 +180,12 @@ impl Slot {
                 (State::Skipped, why.to_owned())
             }
         };
-        ProbeState { probe: self.planned.probe, state, why, verifier: self.verifier }
+        ProbeState {
+            probe: self.planned.probe,
+            state,
+            why,
+            lost: self.is_loss(),
+            verifier: self.verifier,
+        }
     }
 }

@@ -60,12 +60,13 @@ pub fn examine(kernel: serde_json::Value, btf: Option<&Path>) -> Doctor {
 struct Line {
     state: Tried,
     why: String,
+    lost: bool,
     verifier: Option<Verifier>,
 }
 
 impl Line {
     const fn skipped(why: String) -> Self {
-        Self { state: Tried::Skipped, why, verifier: None }
+        Self { state: Tried::Skipped, why, lost: false, verifier: None }
     }
 }
 
@@ -75,7 +76,7 @@ fn lines(mut line: impl FnMut(usize) -> Line) -> Vec<ProbeLine> {
         .iter()
         .enumerate()
         .map(|(index, probe)| {
-            let Line { state, why, verifier } = line(index);
+            let Line { state, why, lost, verifier } = line(index);
             ProbeLine {
                 name: probe.name,
                 subsystem: probe.subsystem,
@@ -84,6 +85,7 @@ fn lines(mut line: impl FnMut(usize) -> Line) -> Vec<ProbeLine> {
                 state,
                 why,
                 gives: probe.gives,
+                lost,
                 lost_without: probe.lost_without,
                 verifier,
             }
@@ -98,12 +100,11 @@ fn neither(why: &str) -> Modes {
 
 /// What the plan alone says, where the kernel can't be asked because of `why`.
 fn untried(plan: &Plan, why: &LoadError) -> (Vec<ProbeLine>, Modes) {
-    let lines = lines(|index| {
-        let skip = plan.probes.get(index).and_then(|planned| planned.skip.as_ref());
-        Line::skipped(
-            skip.map_or_else(|| format!("not tried: {}", short(why)), ToString::to_string),
-        )
-    });
+    let lines =
+        lines(|index| match plan.probes.get(index).and_then(|planned| planned.skip.as_ref()) {
+            Some(skip) => Line { lost: skip.is_loss(), ..Line::skipped(skip.to_string()) },
+            None => Line::skipped(format!("not tried: {}", short(why))),
+        });
     let mut modes = neither(&why.to_string());
     modes.full.why = format!("not tried: {}", short(why));
     (lines, modes)
@@ -146,8 +147,8 @@ fn try_out(plan: &Plan, btf: Option<&Path>) -> (Vec<ProbeLine>, Modes) {
     };
     let mut states = states.into_iter();
     let lines = lines(|_| match states.next() {
-        Some(ProbeState { state, why, verifier, .. }) => {
-            Line { state: state.into(), why, verifier: verifier.map(Into::into) }
+        Some(ProbeState { state, why, lost, verifier, .. }) => {
+            Line { state: state.into(), why, lost, verifier: verifier.map(Into::into) }
         }
         None => Line::skipped("not tried".to_owned()),
     });
@@ -160,6 +161,7 @@ fn works(states: &[ProbeState], full: bool) -> Works {
         states.iter().filter(move |state| {
             state.probe.kind.is_full() == full
                 && state.probe.need == need
+                && (state.lost || need == Need::Required)
                 && Tried::from(state.state) != Tried::Attached
         })
     };

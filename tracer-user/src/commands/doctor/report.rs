@@ -126,6 +126,9 @@ pub struct ProbeLine {
     pub why: String,
     /// What it gives.
     pub gives: &'static str,
+    /// Whether something is lost because it isn't there: not if another probe takes its place, or if
+    /// it belongs to a mode that is left out as a whole.
+    pub lost: bool,
     /// What is lost without it.
     pub lost_without: &'static str,
     /// What its program cost the verifier; `null` if it was not loaded, or the kernel doesn't tell.

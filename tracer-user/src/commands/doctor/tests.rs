@@ -17,6 +17,7 @@ fn sample() -> Doctor {
         state,
         why: why.to_owned(),
         gives: "something",
+        lost: true,
         lost_without: "something that is worth a long explanation, so long that it has to be wrapped \
                        at the end of the line and goes on in the next",
         verifier: Some(Verifier { instructions: 123 }),
