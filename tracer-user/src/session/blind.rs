@@ -1,6 +1,11 @@
 //! What can't be seen, by name.
 
-use crate::{engine::Engine, probes::Mode, report::Blindness, source::live::Live};
+use crate::{
+    engine::Engine,
+    probes::{Missed, Mode, table::Missing},
+    report::Blindness,
+    source::live::Live,
+};
 
 /// What no mode can see on any kernel.
 const ALWAYS: &[(&str, &str)] = &[(
@@ -56,4 +61,30 @@ pub(super) fn spots(live: &mut Live, engine: &Engine) -> Vec<Blindness> {
             .to_owned(),
     });
     always.chain(missing).chain(dark).collect()
+}
+
+/// What was there to be checked and was not: runs of programs that the kernel skipped, as far as
+/// nothing else depends on them, and readings that were thrown away.
+pub(super) fn unchecked(missed: &[Missed], disturbed: u64) -> Vec<Blindness> {
+    let mut spots: Vec<_> = missed
+        .iter()
+        .filter(|missed| missed.probe.missing == Missing::Unchecked)
+        .map(|Missed { probe, count }| Blindness {
+            what: format!("{count} times: {}", probe.gives),
+            why: format!(
+                "{}: the kernel doesn't run a program for one task while it is in progress for another \
+                 that was preempted in it on that CPU",
+                probe.name
+            ),
+        })
+        .collect();
+    if disturbed > 0 {
+        spots.push(Blindness {
+            what: format!("{disturbed} times: the kernel's variables where a probe stood"),
+            why:
+                "an interrupt or another task came in between, so that they were not of one moment"
+                    .to_owned(),
+        });
+    }
+    spots
 }
