@@ -339,7 +339,8 @@ fn config(kernel: &report::Kernel, probes: &mut Probes) -> Config {
         fred: kernel.fred.unwrap_or(false),
         invlpgb: kernel.invlpgb.unwrap_or(false),
         sees_cr3: has("tlb_flush"),
-        sees_csd: has("csd_function_entry"),
+        // Before 6.5 a probe on the handler itself takes the tracepoint's place.
+        sees_csd: has("csd_function_entry") || has("ipi_sync_core"),
         ..Config::default()
     }
 }

@@ -162,7 +162,8 @@ fn works(states: &[ProbeState], full: bool) -> Works {
         states.iter().filter(move |state| {
             state.probe.kind.is_full() == full
                 && state.probe.need == need
-                && (state.lost || need == Need::Required)
+                // In tracepoint mode nothing of full mode takes another's place.
+                && (state.lost || !full)
                 && Tried::from(state.state) != Tried::Attached
         })
     };
