@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
+use super::observed::plain;
 use super::results::{Grid, RowResult};
 use super::table;
 use super::verdict::Surprise;
@@ -72,11 +73,11 @@ fn case<W: Write>(xml: &mut Writer<W>, row: &RowResult) -> io::Result<()> {
             if !row.good {
                 let element = if is_error(row) { "error" } else { "failure" };
                 xml.create_element(element)
-                    .with_attribute(("message", clean(&row.verdict).as_str()))
-                    .write_text_content(BytesText::new(&clean(&runs(row))))?;
+                    .with_attribute(("message", plain(&row.verdict).as_str()))
+                    .write_text_content(BytesText::new(&plain(&runs(row))))?;
             }
             xml.create_element("system-out")
-                .write_text_content(BytesText::new(&clean(&table::row(row))))?;
+                .write_text_content(BytesText::new(&plain(&table::row(row))))?;
             Ok(())
         })?;
     Ok(())
@@ -95,11 +96,6 @@ fn runs(row: &RowResult) -> String {
         }
     }
     text
-}
-
-/// Without what XML 1.0 cannot hold at all, which a console may well have.
-fn clean(text: &str) -> String {
-    text.chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect()
 }
 
 #[cfg(test)]

@@ -58,6 +58,11 @@ struct RuleReport {
     why: String,
 }
 
+/// Text that a machine wrote, for tables and XML: without what controls a terminal.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect()
+}
+
 /// How one rule fared in a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Checks {

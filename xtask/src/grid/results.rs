@@ -128,7 +128,8 @@ impl RowResult {
                 Verdict::Expected | Verdict::ByAudit => Vec::new(),
             },
             tries_allowed: row.tries,
-            seconds: tries.iter().map(|run| run.seconds).sum(),
+            // Not sum(), which begins at -0.
+            seconds: tries.iter().fold(0.0, |all, run| all + run.seconds),
             tries,
         }
     }

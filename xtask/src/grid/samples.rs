@@ -56,7 +56,7 @@ pub(super) fn grid() -> Grid {
     let ours = Which::Planted(Source::V6_12);
     let stock = Which::Debian("6.12.117+deb12-cloud");
     let died = Observed {
-        end: "the guest's kernel panicked: Oops | \u{1b}[31mred".to_owned(),
+        end: "the guest's kernel panicked: Oops | red".to_owned(),
         regular: false,
         verdict: None,
         rules: std::collections::BTreeMap::new(),

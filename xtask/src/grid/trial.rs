@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::observed::Observed;
+use super::observed::{Observed, plain};
 use super::plan::{Row, Which};
 use crate::kernel;
 use crate::module;
@@ -105,10 +105,10 @@ pub(super) fn run(
     let console = if outcome.end.is_regular() {
         String::new()
     } else {
-        shell::tail(&outcome.console_tail, CONSOLE_LINES)
+        shell::tail(&plain(&outcome.console_tail), CONSOLE_LINES)
     };
     let mut observed = Observed {
-        end: outcome.end.to_string(),
+        end: plain(&outcome.end.to_string()),
         regular: outcome.end.is_regular(),
         seconds: outcome.time.as_secs_f64(),
         console,
@@ -127,7 +127,7 @@ pub(super) fn run(
     }
     if report.is_none() && outcome.end.is_regular() && !stderr.is_empty() {
         // Nothing was judged; the reason stands there.
-        observed.end = format!("{}: {}", observed.end, shell::tail(&stderr, 3));
+        observed.end = format!("{}: {}", observed.end, shell::tail(&plain(&stderr), 3));
     }
     Ok(observed)
 }
