@@ -33,7 +33,7 @@ struct Link {
 /// Lines are no wider than this.
 const WIDTH: usize = 100;
 
-/// The first finding of each rule.
+/// The first finding of each rule, in the order of the rules.
 pub(super) fn findings(report: &Value) -> Vec<Finding> {
     let all: Vec<Finding> = serde_json::from_value(report["findings"].clone()).unwrap_or_default();
     let mut first: Vec<Finding> = Vec::new();
@@ -42,6 +42,8 @@ pub(super) fn findings(report: &Value) -> Vec<Finding> {
             first.push(finding);
         }
     }
+    // The discipline before the promise that rests on it, whichever was caught first.
+    first.sort_by(|a, b| a.rule.cmp(&b.rule));
     first
 }
 
@@ -61,9 +63,11 @@ fn write(
 ) -> std::fmt::Result {
     let text = |pointer: &str| report.pointer(pointer).and_then(Value::as_str).unwrap_or("?");
     let number = |pointer: &str| report.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+    // So end the releases of Debian's own kernels for this machine, and no other's.
+    let whose = if release.ends_with("-amd64") { ", as Debian ships it" } else { "" };
     writeln!(
         out,
-        "Linux {release}, as Debian ships it: {} after {:.1} s in {} mode",
+        "Linux {release}{whose}: {} after {:.1} s in {} mode",
         text("/verdict"),
         number("/duration_ns") as f64 / 1e9,
         text("/mode"),
