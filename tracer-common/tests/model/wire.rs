@@ -80,6 +80,13 @@ fn encode(event: &Event) -> Option<(Kind, u16, Vec<u8>)> {
         Event::Serialized(w) => (Kind::Serialized, 0, bytes(w)),
         Event::KthreadUse(w) => (Kind::KthreadUse, 0, bytes(w)),
         Event::KthreadUnuse(w) => (Kind::KthreadUnuse, 0, bytes(w)),
+        Event::FlushMulti { freed_tables, flush } => {
+            (Kind::FlushMulti, freed(*freed_tables), bytes(flush))
+        }
+        Event::PrivateBegin(w) => (Kind::PrivateBegin, 0, bytes(w)),
+        Event::PrivateEnd(w) => (Kind::PrivateEnd, 0, bytes(w)),
+        Event::CallMask { call, .. } => (Kind::CallMask, 0, bytes(call)),
+        Event::Handler { handler, .. } => (Kind::Handler, 0, bytes(handler)),
         Event::Gap { .. } | Event::SyscallProbes(_) | Event::SwitchCr3 => return None,
     })
 }
@@ -237,7 +244,13 @@ fn sizes_do_not_change_by_accident() {
     assert_eq!(size_of::<wire::CsdLocal>(), 32);
     assert_eq!(size_of::<wire::Membarrier>(), 40);
     assert_eq!(size_of::<wire::Syscall>(), 24);
-    assert_eq!(size_of::<wire::TlbState>(), 32);
+    assert_eq!(size_of::<wire::TlbState>(), 40);
+    assert_eq!(size_of::<wire::Flush>(), 24);
+    assert_eq!(size_of::<wire::FlushMulti>(), 32);
+    assert_eq!(size_of::<wire::PrivateCall>(), 32);
+    assert_eq!(size_of::<wire::CallMask>(), 24);
+    assert_eq!(size_of::<wire::RqState>(), 24);
+    assert_eq!(size_of::<wire::Serialized>(), 8);
 }
 
 /// Compilers rename what they change.

@@ -1,17 +1,23 @@
 //! What the probes of full mode add to a story.
 
 use super::OnCpu;
-use tracer_common::{model::Event, wire};
+use tracer_common::{
+    model::Event,
+    wire::{self, Site},
+};
 
 impl OnCpu<'_> {
     pub(crate) fn tlb_state(&mut self, loaded_mm: u64, lazy: bool, generation: u64) -> &mut Self {
+        let tid = self.who().tid;
         self.event(Event::TlbState(wire::TlbState {
             loaded_mm,
             slot_mm: loaded_mm,
             slot_gen: generation,
+            mm_gen: 0,
+            tid,
             asid: 0,
             lazy: lazy.into(),
-            zero: [0; 5],
+            site: Site::FlushRangeEntry as u8,
         }))
     }
 
@@ -21,11 +27,15 @@ impl OnCpu<'_> {
         mm: u64,
         generation: u64,
     ) -> &mut Self {
-        self.event(Event::FlushBegin { freed_tables, flush: wire::Flush { mm, generation } })
+        let tid = self.who().tid;
+        let flush = wire::Flush { mm, generation, tid, zero: 0 };
+        self.event(Event::FlushBegin { freed_tables, flush })
     }
 
     pub(crate) fn flush_end(&mut self, freed_tables: bool, mm: u64, generation: u64) -> &mut Self {
-        self.event(Event::FlushEnd { freed_tables, flush: wire::Flush { mm, generation } })
+        let tid = self.who().tid;
+        let flush = wire::Flush { mm, generation, tid, zero: 0 };
+        self.event(Event::FlushEnd { freed_tables, flush })
     }
 
     pub(crate) fn mm_drop(&mut self, mm: u64) -> &mut Self {
@@ -34,9 +44,17 @@ impl OnCpu<'_> {
     }
 
     pub(crate) fn rq_state(&mut self, rq_state: u8, mm_state: u8) -> &mut Self {
-        let mm = self.who().mm;
+        let (mm, tid) = (self.who().mm, self.who().tid);
         let (rq_state, mm_state) = (rq_state.into(), mm_state.into());
-        self.event(Event::RqState(wire::RqState { mm, rq_state, mm_state }))
+        let site = Site::SyncRqState as u8;
+        self.event(Event::RqState(wire::RqState {
+            mm,
+            rq_state,
+            mm_state,
+            tid,
+            site,
+            zero: [0; 3],
+        }))
     }
 
     /// A probe on the way out sees it go to user mode.
@@ -53,7 +71,8 @@ impl OnCpu<'_> {
     }
 
     pub(crate) fn serialized(&mut self, cause: u8) -> &mut Self {
-        self.event(Event::Serialized(wire::Serialized { cause, zero: [0; 7] }))
+        let tid = self.who().tid;
+        self.event(Event::Serialized(wire::Serialized { tid, cause, zero: [0; 3] }))
     }
 
     fn kthread_mm(&mut self, mm: u64) -> wire::KthreadMm {

@@ -3,7 +3,7 @@
 use super::{Bug, Ipi, Job, Sim};
 use tracer_common::{
     model::{Event, Func},
-    wire::{self, INIT_MM, tlb_reason},
+    wire::{self, INIT_MM, Site, tlb_reason},
 };
 
 impl Sim {
@@ -59,9 +59,16 @@ impl Sim {
         for temporary in [true, false] {
             self.tlb(cpu, me, tlb_reason::TASK_SWITCH, u64::MAX);
             if temporary && self.setup.full {
-                let (slot_mm, slot_gen, zero) = (3, 1, [0; 5]);
-                let (loaded_mm, asid, lazy) = (3, 1, 0);
-                let state = wire::TlbState { loaded_mm, slot_mm, slot_gen, asid, lazy, zero };
+                let state = wire::TlbState {
+                    loaded_mm: 3,
+                    slot_mm: 3,
+                    slot_gen: 1,
+                    mm_gen: 1,
+                    tid: self.tasks[me].tid,
+                    asid: 1,
+                    lazy: 0,
+                    site: Site::SwitchMmExit as u8,
+                };
                 self.emit(cpu, Event::TlbState(state));
             }
         }
@@ -77,7 +84,7 @@ impl Sim {
         entry.generation += 1;
         let generation = entry.generation;
         if self.setup.full {
-            let flush = wire::Flush { mm, generation };
+            let flush = wire::Flush { mm, generation, tid: self.tasks[me].tid, zero: 0 };
             self.emit(cpu, Event::FlushBegin { freed_tables, flush });
         }
         self.tasks[me].job = Some(Job::Flush { freed_tables, generation });
@@ -101,7 +108,8 @@ impl Sim {
         }
         self.tasks[me].job = None;
         if self.setup.full {
-            let flush = wire::Flush { mm: self.tasks[me].mm, generation };
+            let (tid, mm) = (self.tasks[me].tid, self.tasks[me].mm);
+            let flush = wire::Flush { mm, generation, tid, zero: 0 };
             self.emit(cpu, Event::FlushEnd { freed_tables, flush });
         }
     }

@@ -304,9 +304,11 @@ impl Sim {
             loaded_mm: c.real,
             slot_mm: c.real,
             slot_gen: c.slots.get(&c.real).copied().unwrap_or(0),
+            mm_gen: 0,
+            tid: self.tasks[c.current].tid,
             asid: 0,
             lazy: c.lazy.into(),
-            zero: [0; 5],
+            site: wire::Site::FlushRangeEntry as u8,
         };
         self.emit(cpu, Event::TlbState(state));
     }

@@ -121,8 +121,15 @@ impl Sim {
         if self.setup.full && self.tasks[next].mm != 0 {
             let mm = self.tasks[next].mm;
             let (rq_state, mm_state) = (self.cpus[cpu].rq_state, self.mm_state(mm));
-            let (rq_state, mm_state) = (rq_state.into(), mm_state.into());
-            self.emit(cpu, Event::RqState(wire::RqState { mm, rq_state, mm_state }));
+            let state = wire::RqState {
+                mm,
+                rq_state: rq_state.into(),
+                mm_state: mm_state.into(),
+                tid: self.tasks[next].tid,
+                site: wire::Site::SyncRqState as u8,
+                zero: [0; 3],
+            };
+            self.emit(cpu, Event::RqState(state));
         }
         if self.tasks[switch.prev].dead {
             let prev = &self.tasks[switch.prev];
