@@ -21,7 +21,7 @@ use tracer_common::{model::Config, wire::Kind};
 use crate::{
     engine::Engine,
     kernel,
-    probes::{LoadError, Options, Probes, State},
+    probes::{self, LoadError, Options, Probes, State},
     report::{self, Attach, Mode, Report},
     source::{Source, SourceError, live::Live},
 };
@@ -66,7 +66,7 @@ struct Window {
     start: u64,
     ctxt: Option<u64>,
     cpu_time: Duration,
-    lost: [u64; crate::probes::LOST_KINDS],
+    lost: [u64; probes::LOST_KINDS],
     missed: u64,
 }
 
@@ -150,7 +150,7 @@ impl Session {
         self.sweep_until(start)?;
         self.engine.restart_counts();
         self.syscalls.restart(start);
-        let mut lost = [0; crate::probes::LOST_KINDS];
+        let mut lost = [0; probes::LOST_KINDS];
         for cpu in &counters {
             for (sum, lost) in lost.iter_mut().zip(cpu.lost) {
                 *sum += lost;
@@ -261,7 +261,10 @@ impl Session {
 
         let judged = self.engine.judged(end);
         let mut report = Report {
-            mode: Mode::Tracepoint,
+            mode: match self.live.probes().mode() {
+                probes::Mode::Tracepoint => Mode::Tracepoint,
+                probes::Mode::Full => Mode::Full,
+            },
             kernel: std::mem::take(&mut self.kernel),
             probes: probe_states(self.live.probes()),
             duration_ns: end - start,
@@ -363,8 +366,8 @@ fn probe_states(probes: &Probes) -> Vec<report::Probe> {
 
 /// Records that found no room since `before`, by the name of their kind.
 fn lost_by_probe(
-    counters: &[crate::probes::CpuCounters],
-    before: &[u64; crate::probes::LOST_KINDS],
+    counters: &[probes::CpuCounters],
+    before: &[u64; probes::LOST_KINDS],
 ) -> std::collections::BTreeMap<String, u64> {
     let mut lost = std::collections::BTreeMap::new();
     for (kind, before) in before.iter().enumerate() {

@@ -17,8 +17,10 @@ fn sample() -> Doctor {
         state,
         why: why.to_owned(),
         gives: "something",
+        lost: true,
         lost_without: "something that is worth a long explanation, so long that it has to be wrapped \
                        at the end of the line and goes on in the next",
+        verifier: Some(Verifier { instructions: 123 }),
     };
     Doctor {
         schema: SCHEMA,
@@ -82,6 +84,7 @@ fn the_json_keeps_its_contract() {
     for key in ["name", "subsystem", "kind", "state", "why", "gives", "lost_without"] {
         assert!(json["probes"][0].get(key).is_some(), "{key}");
     }
+    assert_eq!(json["probes"][0]["verifier"]["instructions"], 123);
     assert_eq!(json["modes"]["full"]["ok"], false);
     assert!(json["advice"].is_array());
 }

@@ -31,7 +31,9 @@ const FACTS: &[(&str, &str)] = &[
 
 pub(super) fn render(doctor: &Doctor) -> String {
     let mut out = String::new();
-    let answer = if doctor.modes.tracepoint.ok {
+    let answer = if doctor.modes.full.ok {
+        "unlazy can trace here, in full mode.".to_owned()
+    } else if doctor.modes.tracepoint.ok {
         "unlazy can trace here, in tracepoint mode.".to_owned()
     } else {
         format!("unlazy can't trace here: {}.", doctor.modes.tracepoint.why.trim_end_matches('.'))
@@ -135,8 +137,8 @@ fn probes(out: &mut String, probes: &[ProbeLine]) {
     let mut groups: Vec<(&ProbeLine, Vec<&str>)> = Vec::new();
     for probe in missing().filter(|probe| !probe.why.starts_with("not tried")) {
         let same = |other: &ProbeLine| {
-            (other.state, generic(other), other.lost_without)
-                == (probe.state, generic(probe), probe.lost_without)
+            let lost = |probe: &ProbeLine| probe.lost.then_some(probe.lost_without);
+            (other.state, generic(other), lost(other)) == (probe.state, generic(probe), lost(probe))
         };
         match groups.iter_mut().find(|(first, _)| same(first)) {
             Some((_, names)) => names.push(probe.name),
@@ -147,7 +149,9 @@ fn probes(out: &mut String, probes: &[ProbeLine]) {
         let state = if probe.state == Tried::Failed { "failed" } else { "skipped" };
         let why = if names.len() > 1 { generic(probe) } else { probe.why.clone() };
         paragraph(out, &format!("  {state}"), 2 + INDENT, &format!("{}: {why}", names.join(" ")));
-        paragraph(out, "", 4 + INDENT, &format!("without it: {}", probe.lost_without));
+        if probe.lost {
+            paragraph(out, "", 4 + INDENT, &format!("without it: {}", probe.lost_without));
+        }
     }
 }
 
