@@ -19,7 +19,7 @@ mod summary;
 use std::collections::BTreeMap;
 
 use tracer_common::{
-    model::{self, Config, DecodeError, Event, Finding, Model, Tally, decode},
+    model::{self, Config, DecodeError, Event, Finding, Model, Rule, Tally, decode},
     wire::{Header, Kind},
 };
 
@@ -27,7 +27,7 @@ pub use summary::Judged;
 
 use self::{history::History, merge::Merge, names::Names, store::UserStore};
 
-/// How many findings are kept in detail.
+/// How many findings are kept in detail, beside the first of each rule.
 const FINDINGS_KEPT: usize = 100;
 
 /// The numbers of kinds are below this.
@@ -199,7 +199,9 @@ impl Engine {
         self.model.step(&mut self.store, cpu, ts, event);
         for finding in self.store.take_findings() {
             self.found += 1;
-            if self.told.len() < FINDINGS_KEPT {
+            // A rule that is broken late, and rarely, must not drown in the findings of another.
+            let first = self.told.iter().all(|told| told.finding.rule != finding.rule);
+            if self.told.len() < FINDINGS_KEPT || first {
                 let chain = chain::tell(&finding, &self.history, &self.names);
                 let comm = self.names.comm(finding.tid).map(str::to_owned);
                 self.told.push(Told { finding, comm, chain });
@@ -235,6 +237,15 @@ impl Engine {
     /// Findings so far.
     pub const fn found(&self) -> u64 {
         self.found
+    }
+
+    /// The first finding of each rule that was broken so far: the rule, and one plain sentence.
+    pub fn first_findings(&self) -> impl Iterator<Item = (Rule, String)> {
+        let told = &self.told;
+        told.iter().enumerate().filter_map(|(index, one)| {
+            let first = told[..index].iter().all(|before| before.finding.rule != one.finding.rule);
+            first.then(|| (one.finding.rule, summary::sentence(&one.finding)))
+        })
     }
 
     /// Events judged so far.

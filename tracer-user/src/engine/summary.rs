@@ -251,7 +251,7 @@ fn finding(told: &Told) -> report::Finding {
 }
 
 /// One plain sentence.
-fn sentence(f: &Finding) -> String {
+pub(super) fn sentence(f: &Finding) -> String {
     let Finding { cpu, tid, mm, ts, since, expected, actual, .. } = *f;
     let ago = ts.saturating_sub(since);
     match f.rule {

@@ -16,7 +16,10 @@ mod syscalls;
 
 use std::{io, time::Duration};
 
-use tracer_common::{model::Config, wire::Kind};
+use tracer_common::{
+    model::{Config, Rule},
+    wire::Kind,
+};
 
 use crate::{
     engine::Engine,
@@ -238,6 +241,11 @@ impl Session {
     /// Events, lost events and findings so far.
     pub fn progress(&self) -> (u64, u64, u64) {
         (self.engine.events(), self.engine.lost(), self.engine.found())
+    }
+
+    /// The first finding of each rule that was broken so far: the rule, and one plain sentence.
+    pub fn first_findings(&self) -> impl Iterator<Item = (Rule, String)> {
+        self.engine.first_findings()
     }
 
     /// Closes the window and says what it comes to. Nothing stays attached.
