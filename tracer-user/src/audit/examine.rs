@@ -46,17 +46,38 @@ pub(super) struct Found {
     pub(super) callee: Option<Rc<Examined>>,
     /// Paths to the return exist that don't meet it.
     pub(super) conditional: bool,
+    /// To come to the node is to serialize.
+    pub(super) certain: bool,
+}
+
+impl Found {
+    fn new(graph: &Graph, node: usize, callee: Option<Rc<Examined>>) -> Self {
+        // A conditional jump to a function that serializes has another way.
+        let certain = callee
+            .as_ref()
+            .is_none_or(|callee| callee.outcome == Outcome::Always && graph.ways(node).is_none());
+        Self { node, callee, conditional: false, certain }
+    }
+}
+
+impl Examined {
+    /// The nodes where to come to is to serialize.
+    pub(super) fn certain(&self) -> Vec<usize> {
+        self.sites.iter().filter(|site| site.certain).map(|site| site.node).collect()
+    }
 }
 
 /// Examines functions, each once.
 pub(super) struct Examiner<'a, 't> {
     text: &'a Text<'t>,
     callees: HashMap<(u64, u32), Option<Rc<Examined>>>,
+    /// The functions that are being examined, each called by the one before.
+    within: Vec<u64>,
 }
 
 impl<'a, 't> Examiner<'a, 't> {
     pub(super) fn new(text: &'a Text<'t>) -> Self {
-        Self { text, callees: HashMap::new() }
+        Self { text, callees: HashMap::new(), within: Vec::new() }
     }
 
     /// Examines a function that was asked for.
@@ -65,13 +86,20 @@ impl<'a, 't> Examiner<'a, 't> {
     }
 
     fn at_depth(&mut self, function: &TextSymbol<'_>, depth: u32) -> Result<Examined, String> {
+        self.within.push(function.address);
+        let examined = self.explored(function, depth);
+        self.within.pop();
+        examined
+    }
+
+    fn explored(&mut self, function: &TextSymbol<'_>, depth: u32) -> Result<Examined, String> {
         let graph = Graph::explore(self.text, function).map_err(|error| error.to_string())?;
         let mut sites = Vec::new();
         let mut doubtful = Vec::new();
         for (index, node) in graph.nodes.iter().enumerate() {
             match class(&node.instruction) {
                 Some(Class::Counts) => {
-                    sites.push(Found { node: index, callee: None, conditional: false });
+                    sites.push(Found::new(&graph, index, None));
                 }
                 Some(Class::Doubtful) => doubtful.push(index),
                 None => {}
@@ -82,7 +110,7 @@ impl<'a, 't> Examiner<'a, 't> {
             });
             for target in node.callee().into_iter().chain(tails) {
                 if let Some(callee) = self.callee(target, depth) {
-                    sites.push(Found { node: index, callee: Some(callee), conditional: false });
+                    sites.push(Found::new(&graph, index, Some(callee)));
                 }
             }
         }
@@ -96,9 +124,10 @@ impl<'a, 't> Examiner<'a, 't> {
         if let Some(known) = self.callees.get(&(target, depth)) {
             return known.clone();
         }
-        // Calls in a circle find this.
-        self.callees.insert((target, depth), None);
-        let symbol = self.text.symbol(target).filter(|symbol| symbol.address == target)?;
+        let symbol = self.text.entered(target)?;
+        if self.within.contains(&symbol.address) {
+            return None;
+        }
         let examined = self.at_depth(&symbol, depth).ok();
         let examined = examined.filter(|examined| !examined.sites.is_empty()).map(Rc::new);
         self.callees.insert((target, depth), examined.clone());
@@ -108,13 +137,8 @@ impl<'a, 't> Examiner<'a, 't> {
 
 /// Whether every path from the entry to a return meets a site.
 fn judge(graph: Graph, mut sites: Vec<Found>, doubtful: Vec<usize>) -> Examined {
-    // A jump out to a function that serializes is a site only if that is all that the node does;
-    // a conditional one has another way, which `certain` must not close.
-    let certain = |site: &Found| {
-        let sure = site.callee.as_ref().is_none_or(|callee| callee.outcome == Outcome::Always);
-        sure && (site.callee.is_none() || graph.ways(site.node).is_none())
-    };
-    let barrier: Vec<usize> = sites.iter().filter(|site| certain(site)).map(|site| site.node).collect();
+    let barrier: Vec<usize> =
+        sites.iter().filter(|site| site.certain).map(|site| site.node).collect();
     let free = graph.reach([0], |node| barrier.contains(&node));
     // Where control gets without having met one.
     let mut returns = false;
@@ -129,18 +153,22 @@ fn judge(graph: Graph, mut sites: Vec<Found>, doubtful: Vec<usize>) -> Examined 
         }
     }
     for site in &mut sites {
-        let only = [site.node];
-        let around = graph.reach([0], |node| only.contains(&node));
-        let avoidable = graph.nodes.iter().zip(&around).any(|(node, reached)| {
-            *reached && node.ends.iter().any(|end| *end != End::Stop)
-        });
-        site.conditional = avoidable || !barrier.contains(&site.node);
+        let around = graph.reach([0], |node| node == site.node);
+        let avoidable = graph
+            .nodes
+            .iter()
+            .zip(&around)
+            .any(|(node, reached)| *reached && node.ends.iter().any(|end| *end != End::Stop));
+        site.conditional = avoidable || !site.certain;
     }
     let start = graph.nodes.first().map_or(0, super::graph::Node::address);
     let (outcome, why) = match (returns, unknown, sites.is_empty()) {
         (false, None, false) => (Outcome::Always, String::new()),
         (_, Some((at, what)), true) => {
-            let why = format!("at {:+#x} stands {what}: what follows is unknown", at.wrapping_sub(start) as i64);
+            let why = format!(
+                "at {:+#x} stands {what}: what follows is unknown",
+                at.wrapping_sub(start) as i64
+            );
             (Outcome::Unreadable, why)
         }
         (_, _, false) => (Outcome::Conditional, String::new()),

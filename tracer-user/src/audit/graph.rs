@@ -93,13 +93,8 @@ pub(super) enum GraphError {
 impl Graph {
     /// Follows control from the function's entry.
     pub(super) fn explore(text: &Text<'_>, function: &TextSymbol<'_>) -> Result<Self, GraphError> {
-        let mut explorer = Explorer {
-            text,
-            function,
-            nodes: Vec::new(),
-            known: HashMap::new(),
-            todo: Vec::new(),
-        };
+        let mut explorer =
+            Explorer { text, function, nodes: Vec::new(), known: HashMap::new(), todo: Vec::new() };
         explorer.node(function.address)?;
         while let Some(index) = explorer.todo.pop() {
             explorer.follow(index)?;
@@ -121,7 +116,10 @@ impl Graph {
             let at = |address| {
                 node.next.iter().copied().find(|&next| self.nodes[next].address() == address)
             };
-            Ways { taken: at(instruction.near_branch_target()), straight: at(instruction.next_ip()) }
+            Ways {
+                taken: at(instruction.near_branch_target()),
+                straight: at(instruction.next_ip()),
+            }
         })
     }
 
@@ -212,9 +210,10 @@ impl Explorer<'_, '_> {
             FlowControl::Exception if instruction.mnemonic() == Mnemonic::Ud2 => {
                 let inside = self.function.contains(after)
                     || self.text.symbol(after).is_some_and(|part| self.is_part(&part));
-                let padding = self.text.instruction(after).is_ok_and(|next| {
-                    next.is_invalid() || next.mnemonic() == Mnemonic::Int3
-                });
+                let padding = self
+                    .text
+                    .instruction(after)
+                    .is_ok_and(|next| next.is_invalid() || next.mnemonic() == Mnemonic::Int3);
                 if inside && !padding {
                     return self.step(index, after);
                 }
@@ -244,22 +243,22 @@ impl Explorer<'_, '_> {
 
     /// Jumps: within the function, into its cold part, or somewhere else.
     fn jump(&mut self, from: usize, to: u64) -> Result<(), GraphError> {
-        let symbol = if self.function.contains(to) { None } else { self.text.symbol(to) };
-        match symbol {
-            Some(symbol) if symbol.address == to && !self.is_part(&symbol) => {
+        let entered = if self.function.contains(to) { None } else { self.text.entered(to) };
+        match entered.filter(|symbol| !self.is_part(symbol)) {
+            Some(symbol) => {
                 let end = if symbol.name.ends_with("_return_thunk") {
                     End::Return
                 } else if symbol.name.contains("_indirect_") {
                     End::Unknown("an indirect jump")
                 } else {
-                    End::Tail(to)
+                    End::Tail(symbol.address)
                 };
                 self.end(from, end);
                 Ok(())
             }
             // Not the start of anything: code of this function that stands elsewhere, as the
             // not yet patched feature tests in .altinstr_aux do.
-            _ => self.step(from, to),
+            None => self.step(from, to),
         }
     }
 
@@ -275,9 +274,7 @@ impl Explorer<'_, '_> {
     }
 
     fn returns(&self, call: &Instruction) -> bool {
-        let target = call.near_branch_target();
-        !self.text.symbol(target).is_some_and(|symbol| {
-            symbol.address == target && NO_RETURN.contains(&symbol.name)
-        })
+        let entered = self.text.entered(call.near_branch_target());
+        !entered.is_some_and(|symbol| NO_RETURN.contains(&symbol.name))
     }
 }

@@ -4,8 +4,9 @@ use iced_x86::ConditionCode;
 use serde::Serialize;
 
 use super::{
+    examine::Examined,
     graph::Graph,
-    values::{Flags, State, Value},
+    values::{self, Flags, State, Value},
 };
 
 /// `include/linux/sched/mm.h:MEMBARRIER_STATE_PRIVATE_EXPEDITED_SYNC_CORE`.
@@ -46,7 +47,8 @@ pub struct Guard {
     pub condition: Condition,
 }
 
-/// The branches from which one way leads to one of `sites` and the other doesn't.
+/// The branches that decide whether control comes to one of `sites`: one way leads there, the other
+/// doesn't.
 pub(super) fn guards(
     graph: &Graph,
     states: &[Option<State>],
@@ -65,11 +67,34 @@ pub(super) fn guards(
         }
         let flags = states[index].as_ref().and_then(|state| state.flags);
         let code = node.instruction.condition_code();
-        let condition = flags.map_or(Condition::Other, |flags| condition(flags, code, taken, tested));
+        let condition =
+            flags.map_or(Condition::Other, |flags| condition(flags, code, taken, tested));
         guards.push(Guard { offset: node.address().wrapping_sub(start), condition });
     }
     guards.sort_by_key(|guard| guard.offset);
     guards
+}
+
+/// Whether the function serializes on nothing but the source's conditions.
+///
+/// One such site is enough; or all together, for a feature test may choose between two that are
+/// each conditional on it. Where the compiler made a function of its own of what the source inlines,
+/// some of the conditions may stand there.
+pub(super) fn as_in_source(examined: &Examined, states: &[Option<State>], tested: Tested) -> bool {
+    let graph = &examined.graph;
+    let expected = |sites: &[usize]| {
+        let guards = guards(graph, states, tested, sites);
+        (!guards.iter().any(|guard| guard.condition == Condition::Other)).then_some(guards.len())
+    };
+    let some = |sites: &[usize]| expected(sites).is_some_and(|guards| guards > 0);
+    some(&examined.certain())
+        || examined.sites.iter().any(|site| match &site.callee {
+            Some(callee) if !site.certain => {
+                expected(&[site.node]).is_some()
+                    && as_in_source(callee, &values::states(&callee.graph), tested)
+            }
+            _ => some(&[site.node]),
+        })
 }
 
 /// Every node from which control can come to one of `sites`.
@@ -109,4 +134,3 @@ fn condition(flags: Flags, code: ConditionCode, taken: bool, tested: Tested) -> 
         Condition::Other
     }
 }
-

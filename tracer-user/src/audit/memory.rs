@@ -161,7 +161,7 @@ mod tests {
         for half in [64_u16, 56, 1, 0, 0, 0] {
             bytes.extend(half.to_le_bytes());
         }
-        bytes.extend(elf::PT_LOAD.0.to_le_bytes());
+        bytes.extend(elf::PT_LOAD.to_le_bytes());
         bytes.extend(7_u32.to_le_bytes());
         let len = content.len() as u64;
         for word in [120, address, 0, len, len, 0] {
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn what_a_segment_holds_can_be_read_and_nothing_else() {
         let base = 0xffff_ffff_8100_0000;
-        let kcore = KCore::parse(core(elf::ET_CORE.0, base, b"kernel text")).unwrap();
+        let kcore = KCore::parse(core(elf::ET_CORE, base, b"kernel text")).unwrap();
         let mut bytes = [0; 4];
         kcore.read(base + 7, &mut bytes).unwrap();
         assert_eq!(&bytes, b"text");
@@ -191,7 +191,7 @@ mod tests {
         assert!(matches!(KCore::parse(empty.try_clone().unwrap()), Err(KCoreError::Read(_))));
         empty.write_all(&[b'x'; 64]).unwrap();
         assert!(matches!(KCore::parse(empty), Err(KCoreError::Format(_))));
-        let executable = core(elf::ET_EXEC.0, 0, b"");
+        let executable = core(elf::ET_EXEC, 0, b"");
         assert!(matches!(KCore::parse(executable), Err(KCoreError::Read(_))));
     }
 }

@@ -22,8 +22,9 @@ mod serializing;
 mod switching;
 mod text;
 mod values;
+mod words;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use examine::Examiner;
 use graph::End;
@@ -34,10 +35,11 @@ pub use examine::Outcome;
 pub use guards::{Condition, Guard, Tested};
 pub use report::{Audit, Doubtful, Function, Promise, Site, SyncSite};
 pub use switching::{Fields, Order, Switching};
+pub use words::lines;
 
 use crate::{
     kernel::{SymbolTable, TextSymbol},
-    probes::btf::Btf,
+    probes::btf::{Btf, KERNEL_BTF},
 };
 
 /// `kernel/sched/core.c:finish_task_switch`.
@@ -67,18 +69,19 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The running kernel. `btf` is its BTF; without it the order in `switch_mm_irqs_off` stays
-    /// unknown, and what `finish_task_switch` tests is not recognized.
-    pub fn live(btf: Option<&Btf>) -> Self {
+    /// The running kernel.
+    pub fn live() -> Self {
+        let btf = Btf::from_file(Path::new(KERNEL_BTF));
         let memory = KCore::open().map(|kcore| Box::new(kcore) as _);
         Self::with(
             memory.map_err(|error| error.to_string()),
             SymbolTable::live().map_err(|error| error.to_string()),
-            btf,
+            btf.as_ref().ok(),
         )
     }
 
-    /// Any kernel, of which these are the text, the symbols and the BTF.
+    /// Any kernel, of which these are the text, the symbols and the BTF. Without BTF the order in
+    /// `switch_mm_irqs_off` stays unknown, and what `finish_task_switch` tests is not recognized.
     pub fn with(
         memory: Result<Box<dyn Memory>, String>,
         symbols: Result<SymbolTable, String>,
@@ -110,7 +113,8 @@ pub fn run(sources: &Sources) -> Audit {
     audit.0
 }
 
-fn unreadable(why: &str) -> Audit {
+/// The audit of a kernel whose text can't be read, because of `why`.
+pub fn unreadable(why: &str) -> Audit {
     let functions = [FINISH_TASK_SWITCH, IPI_SYNC_CORE, SWITCH_MM];
     Audit {
         source: None,
@@ -143,28 +147,46 @@ fn look(memory: &dyn Memory, symbols: &SymbolTable, sources: &Sources) -> (Audit
                     continue;
                 }
             };
-            again |= examined.graph.nodes.iter().any(|node| {
-                node.ends.contains(&End::Unknown(graph::INT3))
-            });
+            again |= examined
+                .graph
+                .nodes
+                .iter()
+                .any(|node| node.ends.contains(&End::Unknown(graph::INT3)));
             let states = values::states(&examined.graph);
-            let nodes: Vec<_> = examined.sites.iter().map(|site| site.node).collect();
-            let guards = guards::guards(&examined.graph, &states, sources.tested, &nodes);
-            let function = Function {
-                outcome: examined.outcome,
-                why: examined.why.clone(),
-                promise: promise(name, examined.outcome, &guards),
-                sites: report::sites(&text, &examined),
-                not_counted: report::not_counted(&text, &examined),
-                guards: if nodes.is_empty() { Vec::new() } else { guards },
-                ..Function::unreadable(name, "")
-            };
-            functions.push(described(name, &symbol, function));
             if name == SWITCH_MM {
                 switching = match &sources.fields {
-                    Ok(fields) => switching::order(&examined.graph, &states, symbol.name, *fields),
+                    Ok(fields) => switching::order(&examined, &states, symbol.name, *fields),
                     Err(why) => Switching::unreadable(why),
                 };
             }
+            let conditional = examined.outcome == Outcome::Conditional && name != SWITCH_MM;
+            let promise = match (name, examined.outcome) {
+                (_, Outcome::Unreadable) => Promise::Assumed,
+                (_, Outcome::Always) => Promise::Audited,
+                (_, Outcome::None) => Promise::Never,
+                (SWITCH_MM, _) if switching.real_switch_serializes == Some(true) => {
+                    Promise::Audited
+                }
+                (FINISH_TASK_SWITCH, _)
+                    if guards::as_in_source(&examined, &states, sources.tested) =>
+                {
+                    Promise::Audited
+                }
+                _ => Promise::Undecided,
+            };
+            let guards = conditional.then(|| {
+                guards::guards(&examined.graph, &states, sources.tested, &examined.certain())
+            });
+            let function = Function {
+                outcome: examined.outcome,
+                why: examined.why.clone(),
+                promise,
+                sites: report::sites(&text, &examined),
+                guards: guards.unwrap_or_default(),
+                not_counted: report::not_counted(&text, &examined),
+                ..Function::unreadable(name, "")
+            };
+            functions.push(described(name, &symbol, function));
         }
     }
     let audit = Audit {
@@ -186,21 +208,6 @@ fn described(name: &'static str, symbol: &TextSymbol<'_>, function: Function) ->
     }
 }
 
-/// What the model may hold of a function. `finish_task_switch` promises only under the conditions
-/// of its source, and `switch_mm_irqs_off` nothing of the kind; `ipi_sync_core` without any.
-fn promise(name: &str, outcome: Outcome, guards: &[Guard]) -> Promise {
-    let expected = |guard: &Guard| name == FINISH_TASK_SWITCH && guard.condition != Condition::Other;
-    match outcome {
-        Outcome::Unreadable => Promise::Assumed,
-        Outcome::Always => Promise::Audited,
-        Outcome::None => Promise::Never,
-        Outcome::Conditional if !guards.is_empty() && guards.iter().all(expected) => {
-            Promise::Audited
-        }
-        Outcome::Conditional => Promise::Undecided,
-    }
-}
-
 /// Where BTF has the members that `finish_task_switch` tests.
 fn tested(btf: &Btf) -> Tested {
     let offset = |path| btf.member(path).ok().map(|member| i64::from(member.offset));
@@ -214,13 +221,17 @@ fn tested(btf: &Btf) -> Tested {
 /// Where the two accesses of `switch_mm_irqs_off` go.
 fn fields(btf: Option<&Btf>, symbols: Option<&SymbolTable>) -> Result<Fields, String> {
     let btf = btf.ok_or("this kernel's BTF can't be read")?;
-    let member = |path| btf.member_sized(path, 8).map_err(|error| error.to_string());
-    let variable = symbols.and_then(|symbols| symbols.data("cpu_tlbstate")).ok_or(
-        "the symbols don't say where cpu_tlbstate is: this kernel was built without \
-         CONFIG_KALLSYMS_ALL",
-    )?;
+    let member = |path| {
+        btf.member_sized(path, 8).map(|member| member.offset).map_err(|error| error.to_string())
+    };
+    let loaded_mm = u64::from(member("tlb_state.loaded_mm")?);
+    // Data symbols are listed with CONFIG_KALLSYMS_ALL only.
+    let variable = symbols.and_then(|symbols| symbols.data("cpu_tlbstate"));
     Ok(Fields {
-        loaded_mm: variable.wrapping_add(u64::from(member("tlb_state.loaded_mm")?.offset)),
-        tlb_gen: i64::from(member("mm_struct.context.tlb_gen")?.offset),
+        loaded_mm: variable.map(|variable| variable.wrapping_add(loaded_mm)),
+        tlb_gen: i64::from(member("mm_struct.context.tlb_gen")?),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use super::{
     guards::Guard,
     place::probe_place,
     switching::Switching,
-    text::{Place, Text},
+    text::{Place, Text, words},
 };
 
 /// The text audit.
@@ -157,7 +157,7 @@ fn leaves(text: &Text<'_>, examined: &Examined, found: &Found) -> Vec<Leaf> {
     let here = |node: usize| text.place(examined.graph.nodes[node].address());
     let Some(callee) = &found.callee else {
         return vec![Leaf {
-            instruction: text.words(&node.instruction),
+            instruction: words(&node.instruction),
             via: None,
             probe: probe_place(&examined.graph, found.node).map(here),
         }];
@@ -170,8 +170,7 @@ fn leaves(text: &Text<'_>, examined: &Examined, found: &Found) -> Vec<Leaf> {
             inner.push(leaf);
         }
     }
-    // A conditional jump out may not be taken: being hit does not tell.
-    if callee.outcome == Outcome::Always && examined.graph.ways(found.node).is_none() {
+    if found.certain {
         inner.truncate(1);
         for leaf in &mut inner {
             leaf.probe = Some(here(found.node));
@@ -182,11 +181,12 @@ fn leaves(text: &Text<'_>, examined: &Examined, found: &Found) -> Vec<Leaf> {
 
 /// The instructions that are not counted.
 pub(super) fn not_counted(text: &Text<'_>, examined: &Examined) -> Vec<Doubtful> {
-    let mut nodes: Vec<_> = examined.doubtful.iter().map(|&node| &examined.graph.nodes[node]).collect();
+    let mut nodes: Vec<_> =
+        examined.doubtful.iter().map(|&node| &examined.graph.nodes[node]).collect();
     nodes.sort_by_key(|node| node.address());
     let doubtful = nodes.into_iter().map(|node| {
         let Place { symbol, offset } = text.place(node.address());
-        Doubtful { offset, symbol, instruction: text.words(&node.instruction) }
+        Doubtful { offset, symbol, instruction: words(&node.instruction) }
     });
     doubtful.collect()
 }

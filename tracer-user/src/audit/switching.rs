@@ -9,6 +9,7 @@ use iced_x86::{ConditionCode, InstructionInfoFactory, Mnemonic, OpAccess, Regist
 use serde::Serialize;
 
 use super::{
+    examine::Examined,
     graph::{End, Graph},
     values::{Address, Flags, State, Value},
 };
@@ -22,8 +23,9 @@ const NEXT: Register = Register::RSI;
 /// Where the two are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fields {
-    /// The `%gs:` address of `cpu_tlbstate.loaded_mm`.
-    pub loaded_mm: u64,
+    /// The `%gs:` address of `cpu_tlbstate.loaded_mm`. Where symbols don't tell: `None`, and then
+    /// it is the per-CPU variable that `next` is compared with.
+    pub loaded_mm: Option<u64>,
     /// Bytes from a `struct mm_struct` to its `context.tlb_gen`.
     pub tlb_gen: i64,
 }
@@ -57,6 +59,8 @@ pub struct Switching {
     pub reads: Vec<u64>,
     /// Offsets of those reads that a path without such a store leads to.
     pub early: Vec<u64>,
+    /// Whether a switch to another mm serializes, on every path; `null` if that can't be told.
+    pub real_switch_serializes: Option<bool>,
     /// Whether unlazying (`prev == next`, and the CPU was lazy) compares `next`'s generation with
     /// another; `null` if that can't be told.
     pub unlazy_compares_tlb_gen: Option<bool>,
@@ -71,6 +75,7 @@ impl Switching {
             stores: Vec::new(),
             reads: Vec::new(),
             early: Vec::new(),
+            real_switch_serializes: None,
             unlazy_compares_tlb_gen: None,
         }
     }
@@ -87,26 +92,37 @@ enum Phase {
     Different,
 }
 
-/// On every path to a node in a phase: was the store passed? `None` if no path leads there.
+/// Whether every path to a node in a phase has passed a node of some kind; `None` if no path leads
+/// there.
 type Passed = [Option<bool>; 3];
 
-/// Finds the order in the graph of `switch_mm_irqs_off`.
+/// Finds the order in `switch_mm_irqs_off`.
 pub(super) fn order(
-    graph: &Graph,
+    examined: &Examined,
     states: &[Option<State>],
     symbol: &str,
     fields: Fields,
 ) -> Switching {
-    let analysis = Analysis { graph, fields, states };
-    let mut found = Switching { symbol: Some(symbol.to_owned()), ..Switching::unreadable("") };
-    if let Some(node) = graph.nodes.iter().find(|node| {
-        node.ends.iter().any(|end| matches!(end, End::Unknown(_)))
-    }) {
-        let at = node.address().wrapping_sub(analysis.start());
-        found.why = format!("control can't be followed past {at:#x}");
-        return found;
+    let found = find(examined, states, fields).unwrap_or_else(Switching::unreadable);
+    Switching { symbol: Some(symbol.to_owned()), ..found }
+}
+
+fn find(
+    examined: &Examined,
+    states: &[Option<State>],
+    fields: Fields,
+) -> Result<Switching, String> {
+    let graph = &examined.graph;
+    let loaded_mm = fields
+        .loaded_mm
+        .or_else(|| compared_with_next(graph, states))
+        .ok_or("next is compared with no per-CPU variable, or with several")?;
+    let analysis = Analysis { graph, states, loaded_mm, tlb_gen: fields.tlb_gen };
+    let lost = |end: &End| matches!(end, End::Unknown(_));
+    if let Some(node) = graph.nodes.iter().position(|node| node.ends.iter().any(lost)) {
+        return Err(format!("control can't be followed past +{:#x}", analysis.offset(node)));
     }
-    let passed = analysis.passed();
+    let passed = analysis.passed(|node| analysis.stores_switching(node));
     let in_phase = |phase: Phase| {
         (0..graph.nodes.len()).filter_map({
             let passed = &passed;
@@ -114,9 +130,9 @@ pub(super) fn order(
         })
     };
     if in_phase(Phase::Different).next().is_none() || in_phase(Phase::Same).next().is_none() {
-        found.why = "no branch that tells prev from next was recognized".to_owned();
-        return found;
+        return Err("no branch that tells prev from next was recognized".to_owned());
     }
+    let mut found = Switching::unreadable("");
     for (node, stored) in in_phase(Phase::Different) {
         if analysis.stores_switching(node) {
             found.stores.push(analysis.offset(node));
@@ -131,6 +147,13 @@ pub(super) fn order(
     for offsets in [&mut found.stores, &mut found.reads, &mut found.early] {
         offsets.sort_unstable();
     }
+    let certain = examined.certain();
+    let leaves = |node: usize| graph.nodes[node].ends.iter().any(|end| *end != End::Stop);
+    let serialized = analysis.passed(|node| certain.contains(&node));
+    found.real_switch_serializes = Some(in_phase(Phase::Different).all(|(node, _)| {
+        let before = serialized[node][Phase::Different as usize] == Some(true);
+        !leaves(node) || before || certain.contains(&node)
+    }));
     found.unlazy_compares_tlb_gen =
         Some(in_phase(Phase::Same).any(|(node, _)| analysis.compares_generation(node)));
     (found.order, found.why) = match (found.stores.is_empty(), found.reads.is_empty()) {
@@ -139,13 +162,32 @@ pub(super) fn order(
         _ if found.early.is_empty() => (Order::BeforeTlbGen, String::new()),
         _ => (Order::AfterTlbGen, String::new()),
     };
+    Ok(found)
+}
+
+/// The per-CPU variable that the function compares with `next`, if it is one.
+fn compared_with_next(graph: &Graph, states: &[Option<State>]) -> Option<u64> {
+    let mut found = None;
+    for (node, state) in states.iter().enumerate() {
+        let Some(flags) = state.as_ref().and_then(|state| state.flags) else { continue };
+        let ((Value::PerCpu(variable), Value::Entry(NEXT, 0))
+        | (Value::Entry(NEXT, 0), Value::PerCpu(variable))) = (flags.left, flags.right)
+        else {
+            continue;
+        };
+        if graph.ways(node).is_some() && found.replace(variable).is_some_and(|old| old != variable)
+        {
+            return None;
+        }
+    }
     found
 }
 
 struct Analysis<'a> {
     graph: &'a Graph,
-    fields: Fields,
     states: &'a [Option<State>],
+    loaded_mm: u64,
+    tlb_gen: i64,
 }
 
 impl Analysis<'_> {
@@ -157,18 +199,19 @@ impl Analysis<'_> {
         self.graph.nodes[node].address().wrapping_sub(self.start())
     }
 
-    /// Carries phase and store forward along every path, until nothing changes.
-    fn passed(&self) -> Vec<Passed> {
+    /// Carries the phase, and whether a node of a kind was passed, forward along every path, until
+    /// nothing changes.
+    fn passed(&self, kind: impl Fn(usize) -> bool) -> Vec<Passed> {
         let mut passed: Vec<Passed> = vec![[None; 3]; self.graph.nodes.len()];
         let mut todo = vec![(0, Phase::Open, false)];
-        while let Some((node, phase, stored)) = todo.pop() {
+        while let Some((node, phase, before)) = todo.pop() {
             let known = &mut passed[node][phase as usize];
-            // Stored on all paths: one without is enough to say no.
-            let all = known.is_none_or(|known| known) && stored;
+            // Passed on all paths: one without is enough to say no.
+            let all = known.is_none_or(|known| known) && before;
             if known.replace(all) == Some(all) {
                 continue;
             }
-            let after = all || self.stores_switching(node);
+            let after = all || kind(node);
             for &next in &self.graph.nodes[node].next {
                 if let Some(phase) = self.phase(node, next, phase) {
                     todo.push((next, phase, after));
@@ -195,7 +238,7 @@ impl Analysis<'_> {
             return None;
         }
         let flags = self.states[node].as_ref()?.flags.filter(|flags| !flags.mask)?;
-        let (prev, mm) = (Value::PerCpu(self.fields.loaded_mm), Value::Entry(NEXT, 0));
+        let (prev, mm) = (Value::PerCpu(self.loaded_mm), Value::Entry(NEXT, 0));
         let both = [(prev, mm), (mm, prev)].contains(&(flags.left, flags.right));
         let taken = ways.taken == Some(next);
         match self.graph.nodes[node].instruction.condition_code() {
@@ -210,14 +253,14 @@ impl Analysis<'_> {
         self.states[node].as_ref().is_some_and(|state| {
             instruction.mnemonic() == Mnemonic::Mov
                 && instruction.op0_kind() == iced_x86::OpKind::Memory
-                && state.address(instruction) == Address::PerCpu(self.fields.loaded_mm)
+                && state.address(instruction) == Address::PerCpu(self.loaded_mm)
                 && state.operand(instruction, 1) == Value::Number(SWITCHING)
         })
     }
 
     fn reads_generation(&self, node: usize) -> bool {
         let instruction = &self.graph.nodes[node].instruction;
-        let here = Address::Member(Some(NEXT), self.fields.tlb_gen);
+        let here = Address::Member(Some(NEXT), self.tlb_gen);
         self.states[node].as_ref().is_some_and(|state| state.address(instruction) == here)
             && InstructionInfoFactory::new().info(instruction).used_memory().iter().any(|memory| {
                 matches!(
@@ -234,7 +277,7 @@ impl Analysis<'_> {
     /// `prev` and `next` are the same, either may stand for both.
     fn compares_generation(&self, node: usize) -> bool {
         let generation = |value: Value| match value {
-            Value::Member(Some(NEXT) | None, offset) => offset == self.fields.tlb_gen,
+            Value::Member(Some(NEXT) | None, offset) => offset == self.tlb_gen,
             _ => false,
         };
         let state = self.states[node].as_ref();

@@ -2,7 +2,9 @@
 
 use std::{cell::RefCell, collections::HashMap, io, rc::Rc};
 
-use iced_x86::{Decoder, DecoderOptions, Formatter as _, Instruction, IntelFormatter, OpKind, Register};
+use iced_x86::{
+    Decoder, DecoderOptions, Formatter as _, Instruction, IntelFormatter, OpKind, Register,
+};
 
 use super::memory::Memory;
 use crate::kernel::{SymbolTable, TextSymbol};
@@ -15,11 +17,11 @@ const LONGEST: usize = 15;
 
 /// A place in the kernel's text, as a symbol and an offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(super) struct Place {
     /// The symbol at or before it.
-    pub symbol: String,
+    pub(super) symbol: String,
     /// Bytes from that symbol.
-    pub offset: u64,
+    pub(super) offset: u64,
 }
 
 impl std::fmt::Display for Place {
@@ -75,25 +77,15 @@ impl<'a> Text<'a> {
         self.symbols.containing(address)
     }
 
-    /// The instruction in Intel's syntax. Addresses in it are left out: they would tell where the
-    /// kernel was loaded.
-    pub(super) fn words(&self, instruction: &Instruction) -> String {
-        let mut words = String::new();
-        let mut formatter = IntelFormatter::new();
-        formatter.options_mut().set_space_after_operand_separator(true);
-        formatter.format_mnemonic(instruction, &mut words);
-        for operand in 0..instruction.op_count() {
-            words.push_str(if operand == 0 { " " } else { ", " });
-            match instruction.op_kind(operand) {
-                OpKind::Memory if instruction.memory_base() == Register::RIP => words.push_str("[…]"),
-                OpKind::Memory | OpKind::Register => {
-                    // An operand that exists can be formatted.
-                    let _ = formatter.format_operand(instruction, &mut words, operand);
-                }
-                _ => words.push('…'),
-            }
+    /// The function that a call or jump to this address enters, if the address is an entry: its
+    /// first byte, or a place in the padding before it that leads there (call depth tracking counts
+    /// in it, `arch/x86/kernel/callthunks.c`).
+    pub(super) fn entered(&self, address: u64) -> Option<TextSymbol<'_>> {
+        let symbol = self.symbol(address)?;
+        if symbol.name.starts_with("__pfx_") {
+            return self.symbol(symbol.address + symbol.size);
         }
-        words
+        (symbol.address == address).then_some(symbol)
     }
 
     /// The address in words.
@@ -105,4 +97,24 @@ impl<'a> Text<'a> {
             None => Place { symbol: "?".to_owned(), offset: 0 },
         }
     }
+}
+
+/// An instruction in Intel's syntax. Addresses in it are left out: they would tell where the kernel
+/// was loaded.
+pub(super) fn words(instruction: &Instruction) -> String {
+    let mut words = String::new();
+    let mut formatter = IntelFormatter::new();
+    formatter.format_mnemonic(instruction, &mut words);
+    for operand in 0..instruction.op_count() {
+        words.push_str(if operand == 0 { " " } else { ", " });
+        match instruction.op_kind(operand) {
+            OpKind::Memory if instruction.memory_base() == Register::RIP => words.push_str("[…]"),
+            OpKind::Memory | OpKind::Register => {
+                // An operand that exists can be formatted.
+                let _ = formatter.format_operand(instruction, &mut words, operand);
+            }
+            _ => words.push('…'),
+        }
+    }
+    words
 }

@@ -100,8 +100,7 @@ pub(super) fn states(graph: &Graph) -> Vec<Option<State>> {
 /// puts its call, which preserves every register.
 pub(super) fn is_ftrace_site(graph: &Graph, index: usize) -> bool {
     index == 0
-        || graph.nodes[index].previous == [0]
-            && graph.nodes[0].instruction.code() == Code::Endbr64
+        || graph.nodes[index].previous == [0] && graph.nodes[0].instruction.code() == Code::Endbr64
 }
 
 impl State {
@@ -152,11 +151,13 @@ impl State {
         if !full.is_gpr64() {
             return;
         }
-        let value = match (register.size(), value) {
-            (8, value) => value,
-            (4, Value::Number(number)) => Value::Number(u64::from(number as u32)),
+        let value = match value {
+            value if register.size() == 8 => value,
+            Value::Number(number) if register.size() == 4 => {
+                Value::Number(u64::from(number as u32))
+            }
             // Half a pointer is none; half a member is tested as that member.
-            (_, value @ Value::Member(..)) => value,
+            Value::Member(..) => value,
             _ => Value::Unknown,
         };
         if let Some(slot) = self.registers.get_mut(full.number()) {

@@ -112,7 +112,8 @@ impl SymbolTable {
         Self::parse(BufReader::new(File::open(KALLSYMS)?)).map_err(|error| match error {
             SymbolError::Hidden(_) => {
                 let restrict = fs::read_to_string("/proc/sys/kernel/kptr_restrict");
-                let restrict = restrict.map(|value| format!(" (kptr_restrict is {})", value.trim()));
+                let restrict =
+                    restrict.map(|value| format!(" (kptr_restrict is {})", value.trim()));
                 SymbolError::Hidden(restrict.unwrap_or_default())
             }
             other => other,

@@ -6,14 +6,17 @@ use super::{
     advice::advice,
     report::{BtfFile, Doctor, Mode, Modes, ProbeLine, SCHEMA, Tried, Verifier, Works},
 };
-use crate::probes::{
-    LoadError, Options, ProbeState, Probes,
-    btf::{Btf, KERNEL_BTF},
-    object,
-    plan::Plan,
-    privileges::Privileges,
-    rings,
-    table::{Need, PROBES},
+use crate::{
+    audit::{self, Sources},
+    probes::{
+        LoadError, Options, ProbeState, Probes,
+        btf::{Btf, KERNEL_BTF},
+        object,
+        plan::Plan,
+        privileges::Privileges,
+        rings,
+        table::{Need, PROBES},
+    },
 };
 
 /// Loads every program, attaches each alone, takes it away again, and says what happened. `kernel`
@@ -38,6 +41,7 @@ pub fn examine(kernel: serde_json::Value, btf: Option<&Path>) -> Doctor {
             )
         }
     };
+    let text_audit = audit::run(&Sources::live());
     let mut doctor = Doctor {
         schema: SCHEMA,
         mode: match (modes.tracepoint.ok, modes.full.ok) {
@@ -50,6 +54,7 @@ pub fn examine(kernel: serde_json::Value, btf: Option<&Path>) -> Doctor {
         btf: file,
         probes,
         modes,
+        text_audit,
         advice: Vec::new(),
     };
     doctor.advice = advice(&doctor);
