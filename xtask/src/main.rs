@@ -7,6 +7,7 @@ mod check;
 mod shell;
 mod test;
 mod toolchain;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ enum Task {
     Check(check::Args),
     Test(test::Args),
     Bench(bench::Args),
+    Vm(vm::Args),
     #[command(hide = true)]
     BenchMeasure(bench::measure::Args),
     #[command(hide = true)]
@@ -45,6 +47,7 @@ impl Task {
             Self::Check(args) => check::run(&Workspace::find()?, &args),
             Self::Test(args) => test::run(&Workspace::find()?, &args),
             Self::Bench(args) => bench::run(&Workspace::find()?, &args),
+            Self::Vm(args) => vm::command(&Workspace::find()?, &args),
             // These two run as root, who may have no cargo to ask for the workspace.
             Self::BenchMeasure(args) => bench::measure::run(&args),
             Self::BenchLoop(args) => bench::loops::run(&args),

@@ -9,6 +9,7 @@ mod compiler;
 mod debian;
 mod linker;
 pub(crate) mod lint_tools;
+pub(crate) mod machines;
 mod rustup;
 mod version;
 
@@ -35,7 +36,7 @@ pub(crate) struct Args {
 }
 
 /// Which compiler to use for the eBPF programs.
-#[derive(clap::Args, Clone, Copy)]
+#[derive(clap::Args, Clone, Copy, Default)]
 pub(crate) struct Choice {
     /// Where the eBPF compiler comes from; without it, whatever is there or can be had
     #[arg(long = "ebpf-toolchain", env = "UNLAZY_EBPF_TOOLCHAIN", value_name = "SOURCE")]
