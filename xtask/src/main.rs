@@ -4,6 +4,7 @@
 mod bench;
 mod build;
 mod check;
+mod kernel;
 mod shell;
 mod test;
 mod toolchain;
@@ -33,6 +34,7 @@ enum Task {
     Test(test::Args),
     Bench(bench::Args),
     Vm(vm::Args),
+    Kernel(kernel::Args),
     #[command(hide = true)]
     BenchMeasure(bench::measure::Args),
     #[command(hide = true)]
@@ -48,6 +50,7 @@ impl Task {
             Self::Test(args) => test::run(&Workspace::find()?, &args),
             Self::Bench(args) => bench::run(&Workspace::find()?, &args),
             Self::Vm(args) => vm::command(&Workspace::find()?, &args),
+            Self::Kernel(args) => kernel::run(&Workspace::find()?, &args),
             // These two run as root, who may have no cargo to ask for the workspace.
             Self::BenchMeasure(args) => bench::measure::run(&args),
             Self::BenchLoop(args) => bench::loops::run(&args),
