@@ -24,7 +24,7 @@ mod text;
 mod values;
 mod words;
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use examine::Examiner;
 use graph::End;
@@ -39,7 +39,7 @@ pub use words::lines;
 
 use crate::{
     kernel::{SymbolTable, TextSymbol},
-    probes::btf::{Btf, KERNEL_BTF},
+    probes::btf::Btf,
 };
 
 /// `kernel/sched/core.c:finish_task_switch`.
@@ -69,14 +69,13 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The running kernel.
-    pub fn live() -> Self {
-        let btf = Btf::from_file(Path::new(KERNEL_BTF));
+    /// The running kernel. `btf` is its own.
+    pub fn live(btf: Option<&Btf>) -> Self {
         let memory = KCore::open().map(|kcore| Box::new(kcore) as _);
         Self::with(
             memory.map_err(|error| error.to_string()),
             SymbolTable::live().map_err(|error| error.to_string()),
-            btf.as_ref().ok(),
+            btf,
         )
     }
 

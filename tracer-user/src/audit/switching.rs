@@ -61,9 +61,9 @@ pub struct Switching {
     pub early: Vec<u64>,
     /// Whether a switch to another mm serializes, on every path; `null` if that can't be told.
     pub real_switch_serializes: Option<bool>,
-    /// Whether unlazying (`prev == next`, and the CPU was lazy) compares `next`'s generation with
-    /// another; `null` if that can't be told.
-    pub unlazy_compares_tlb_gen: Option<bool>,
+    /// Whether unlazying (`prev == next`, and the CPU was lazy) compares generations, and writes CR3
+    /// on every path from one way of that comparison; `null` if that can't be told.
+    pub unlazy_checks_tlb_gen: Option<bool>,
 }
 
 impl Switching {
@@ -76,7 +76,7 @@ impl Switching {
             reads: Vec::new(),
             early: Vec::new(),
             real_switch_serializes: None,
-            unlazy_compares_tlb_gen: None,
+            unlazy_checks_tlb_gen: None,
         }
     }
 }
@@ -154,8 +154,15 @@ fn find(
         let before = serialized[node][Phase::Different as usize] == Some(true);
         !leaves(node) || before || certain.contains(&node)
     }));
-    found.unlazy_compares_tlb_gen =
-        Some(in_phase(Phase::Same).any(|(node, _)| analysis.compares_generation(node)));
+    // Along the way that was taken because the generations differ, every return comes after a site.
+    let flushes = |way: usize| {
+        let reached = graph.reach([way], |node| certain.contains(&node));
+        !(0..graph.nodes.len()).any(|node| reached[node] && leaves(node))
+    };
+    found.unlazy_checks_tlb_gen = Some(in_phase(Phase::Same).any(|(node, _)| {
+        let ways = graph.ways(node).filter(|_| analysis.compares_generation(node));
+        ways.is_some_and(|ways| [ways.taken, ways.straight].into_iter().flatten().any(flushes))
+    }));
     (found.order, found.why) = match (found.stores.is_empty(), found.reads.is_empty()) {
         (_, true) => (Order::NotFound, "no read of next->context.tlb_gen".to_owned()),
         (true, _) => (Order::NotFound, "no store of LOADED_MM_SWITCHING".to_owned()),
@@ -273,8 +280,8 @@ impl Analysis<'_> {
             })
     }
 
-    /// A branch on how `next`'s generation compares with something that is no constant. Where
-    /// `prev` and `next` are the same, either may stand for both.
+    /// Whether the flags tell how `next`'s generation compares with something that is no constant.
+    /// Where `prev` and `next` are the same, either may stand for both.
     fn compares_generation(&self, node: usize) -> bool {
         let generation = |value: Value| match value {
             Value::Member(Some(NEXT) | None, offset) => offset == self.tlb_gen,
@@ -285,9 +292,6 @@ impl Analysis<'_> {
             return false;
         };
         let constant = |value| matches!(value, Value::Number(_));
-        self.graph.ways(node).is_some()
-            && (generation(left) || generation(right))
-            && !constant(left)
-            && !constant(right)
+        (generation(left) || generation(right)) && !constant(left) && !constant(right)
     }
 }

@@ -4,23 +4,32 @@ use super::{
     Audit, FINISH_TASK_SWITCH, Function, Order, Outcome, Promise, SWITCH_MM, Site, Switching,
 };
 
-/// Label and text, line by line.
-pub fn lines(audit: &Audit) -> Vec<(&'static str, String)> {
+/// Label and text, line by line. `pti` is whether page table isolation is on.
+pub fn lines(audit: &Audit, pti: bool) -> Vec<(&'static str, String)> {
     let Some(source) = audit.source else {
         let assumed = "what the kernel's source promises is assumed";
         return vec![("text audit", format!("not possible, so {assumed}: {}", audit.why))];
     };
     let mut lines = vec![("text audit", format!("from {source}"))];
     for function in &audit.functions {
-        lines.push((function.name, described(function)));
+        lines.push((function.name, described(function, pti)));
     }
-    lines.push(("LOADED_MM_SWITCHING", order(&audit.loaded_mm_switching)));
+    let switching = &audit.loaded_mm_switching;
+    lines.push(("LOADED_MM_SWITCHING", order(switching)));
+    if switching.unlazy_checks_tlb_gen == Some(false) {
+        let text = "a CPU that was lazy is not seen to catch up with flushes that it missed";
+        lines.push(("unlazying", text.to_owned()));
+    }
     lines
 }
 
-fn described(function: &Function) -> String {
+fn described(function: &Function, pti: bool) -> String {
     let verdict = match (function.promise, function.outcome, function.name) {
         (Promise::Assumed, ..) => return format!("assumed to serialize: {}", function.why),
+        // arch/x86/include/asm/sync_core.h:sync_core_before_usermode
+        (Promise::Never, ..) if pti => {
+            return "never serializes: with PTI every return to user mode does".to_owned();
+        }
         (Promise::Never, ..) => return "never serializes".to_owned(),
         (_, Outcome::Always, _) => "always serializes",
         (Promise::Audited, _, FINISH_TASK_SWITCH) => "serializes on its source's conditions",

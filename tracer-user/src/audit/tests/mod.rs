@@ -133,12 +133,12 @@ fn what_cant_be_read_says_why_and_is_assumed() {
     assert!(audit.functions.iter().all(|function| function.why == "it is locked"));
     assert_eq!(audit.loaded_mm_switching.order, Order::Unreadable);
     assert!(audit.sync_sites().is_empty());
-    assert!(lines(&audit)[0].1.contains("it is locked"));
+    assert!(lines(&audit, false)[0].1.contains("it is locked"));
 }
 
 #[test]
 fn the_running_kernel_is_audited_or_says_why_not() {
-    let audit = run(&Sources::live());
+    let audit = run(&Sources::live(None));
     assert_eq!(audit.source.is_none(), !audit.why.is_empty());
     for function in &audit.functions {
         let unreadable = function.outcome == Outcome::Unreadable;

@@ -31,6 +31,10 @@ pub fn examine(kernel: serde_json::Value, btf: Option<&Path>) -> Doctor {
         bytes: types.as_ref().ok().map(Btf::bytes),
         why: types.as_ref().err().map(ToString::to_string).unwrap_or_default(),
     };
+    // Another kernel's types would not fit the running kernel's text.
+    let own = btf.and_then(|_| Btf::from_file(Path::new(KERNEL_BTF)).ok());
+    let types_of_text = if btf.is_some() { own.as_ref() } else { types.as_ref().ok() };
+    let text_audit = audit::run(&Sources::live(types_of_text));
     let (probes, modes) = match types {
         Ok(types) => try_out(&Plan::new(&types), btf),
         Err(error) => {
@@ -41,7 +45,6 @@ pub fn examine(kernel: serde_json::Value, btf: Option<&Path>) -> Doctor {
             )
         }
     };
-    let text_audit = audit::run(&Sources::live());
     let mut doctor = Doctor {
         schema: SCHEMA,
         mode: match (modes.tracepoint.ok, modes.full.ok) {

@@ -56,7 +56,8 @@ pub(super) fn render(doctor: &Doctor) -> String {
     out.push('\n');
     probes(&mut out, &doctor.probes);
     out.push('\n');
-    for (index, (label, text)) in audit::lines(&doctor.text_audit).into_iter().enumerate() {
+    let pti = doctor.kernel.get("pti") == Some(&Value::Bool(true));
+    for (index, (label, text)) in audit::lines(&doctor.text_audit, pti).into_iter().enumerate() {
         let indent = if index == 0 { INDENT } else { 2 + AUDIT };
         let label = if index == 0 { label.to_owned() } else { format!("  {label}") };
         paragraph(&mut out, &label, indent, &text);
