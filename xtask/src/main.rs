@@ -4,7 +4,10 @@
 mod bench;
 mod build;
 mod check;
+mod grid;
+mod hole;
 mod kernel;
+mod module;
 mod shell;
 mod test;
 mod toolchain;
@@ -35,6 +38,8 @@ enum Task {
     Bench(bench::Args),
     Vm(vm::Args),
     Kernel(kernel::Args),
+    Hole(hole::Args),
+    Grid(grid::Args),
     #[command(hide = true)]
     BenchMeasure(bench::measure::Args),
     #[command(hide = true)]
@@ -51,6 +56,8 @@ impl Task {
             Self::Bench(args) => bench::run(&Workspace::find()?, &args),
             Self::Vm(args) => vm::command(&Workspace::find()?, &args),
             Self::Kernel(args) => kernel::run(&Workspace::find()?, &args),
+            Self::Hole(args) => hole::run(&Workspace::find()?, &args),
+            Self::Grid(args) => grid::run(&Workspace::find()?, &args),
             // These two run as root, who may have no cargo to ask for the workspace.
             Self::BenchMeasure(args) => bench::measure::run(&args),
             Self::BenchLoop(args) => bench::loops::run(&args),

@@ -169,7 +169,7 @@ impl Engine {
                 if let Some(count) = self.counts.by_kind.get_mut(usize::from(header.kind)) {
                     *count += 1;
                 }
-                self.after_switch(cpu, ts, &header);
+                self.after_switch(cpu, ts, &header, &event);
                 self.step(cpu, ts, &event);
             }
             Err(_) => self.counts.unreadable += 1,
@@ -177,9 +177,9 @@ impl Engine {
     }
 
     /// The first record after a switch tells whether that switch wrote CR3.
-    fn after_switch(&mut self, cpu: u32, ts: u64, header: &Header) {
+    fn after_switch(&mut self, cpu: u32, ts: u64, header: &Header, event: &Event) {
         let Some(pending) = self.switched.get_mut(cpu as usize) else { return };
-        if *pending && let Some(written) = model::says_cr3_written(header) {
+        if *pending && let Some(written) = model::says_cr3_written(header, event) {
             *pending = false;
             if written {
                 self.counts.by_kind[Kind::TlbFlush as usize] += 1;

@@ -17,6 +17,7 @@ use crate::sequence;
 /// All of them, as `guest help` prints it.
 const HELP: &str = "\
 guest seq CMD… , CMD…         one after the other, until one fails
+guest all CMD… , CMD…         one after the other, whatever fails; the first failure is the result
 guest par CMD… + CMD…         side by side, until all have ended; the first failure is the result
 guest repeat N CMD…           N times, until it fails
 guest to FILE CMD…            with its stdout in FILE
@@ -38,6 +39,7 @@ pub(crate) fn run(args: &[String]) -> Result<u8> {
     let (name, args) = args.split_first().map_or(("help", args), |(name, args)| (name, args));
     match (name, args) {
         ("seq", _) => return sequence::one_after_the_other(args),
+        ("all", _) => return sequence::one_after_the_other_whatever_happens(args),
         ("par", _) => return sequence::side_by_side(args),
         ("repeat", [times, command @ ..]) => return repeat(number(times)?, command),
         ("to", [file, command @ ..]) => return to(file, command),

@@ -37,6 +37,18 @@ pub(crate) fn one_after_the_other(words: &[String]) -> Result<u8> {
     Ok(code)
 }
 
+/// Runs commands one after the other, all of them: the first exit code that is not 0.
+///
+/// # Errors
+/// When one cannot be started.
+pub(crate) fn one_after_the_other_whatever_happens(words: &[String]) -> Result<u8> {
+    let mut codes = Vec::new();
+    for command in split(words, THEN)? {
+        codes.push(once(command)?);
+    }
+    Ok(codes.into_iter().find(|&code| code != 0).unwrap_or(0))
+}
+
 /// Runs commands side by side until all have ended: the first exit code that is not 0, in the
 /// order in which they were written.
 ///
@@ -96,6 +108,14 @@ mod tests {
         assert_eq!(one_after_the_other(&words("true , false , no-such-program")).unwrap(), 1);
         assert_eq!(one_after_the_other(&words("true , true")).unwrap(), 0);
         assert!(one_after_the_other(&words("no-such-program")).is_err());
+    }
+
+    #[test]
+    fn a_failure_does_not_end_a_sequence_of_all() {
+        let line = ["sh", "-c", "exit 3", ",", "sh", "-c", "exit 4", ",", "true"];
+        let line: Vec<String> = line.map(str::to_owned).to_vec();
+        assert_eq!(one_after_the_other_whatever_happens(&line).unwrap(), 3);
+        assert!(one_after_the_other_whatever_happens(&words("false , no-such-program")).is_err());
     }
 
     #[test]
