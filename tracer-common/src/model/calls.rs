@@ -96,11 +96,10 @@ impl Model {
         if !call.accounted {
             Self::account(s, c, at, &call);
         }
-        if !self.config.sees_csd
-            && let Some(evidence) = self.config.ipi_sync_core.evidence()
-        {
+        if !self.config.sees_csd {
             // The caller's own share of the work leaves no trace here.
-            Self::serialized(s, c, at.ts, SyncCause::IpiSyncCore, evidence);
+            let promise = self.config.ipi_sync_core;
+            Self::promised(s, c, at.ts, at.ts, SyncCause::IpiSyncCore, promise);
         }
         if let Some(entry) = s.mm(mm) {
             entry.completed.push(call.begin, at.ts);
@@ -166,9 +165,8 @@ impl Model {
     pub(super) fn on_csd_run<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, func: Func) {
         match func {
             Func::SyncCore => {
-                if let Some(evidence) = self.config.ipi_sync_core.evidence() {
-                    Self::serialized(s, c, at.ts, SyncCause::IpiSyncCore, evidence);
-                }
+                let promise = self.config.ipi_sync_core;
+                Self::promised(s, c, at.ts, at.ts, SyncCause::IpiSyncCore, promise);
             }
             Func::TextPoke => {
                 Self::serialized(s, c, at.ts, SyncCause::TextPoke, Evidence::Assumed);

@@ -77,7 +77,7 @@ impl Model {
         c.irq_device = vector == Some(Vector::Device);
         c.irq_from_user &= same;
         let calls = matches!(vector, Some(Vector::CallFunction | Vector::CallFunctionSingle));
-        if calls && !self.config.sees_csd && self.config.ipi_sync_core.evidence().is_some() {
+        if calls && !self.config.sees_csd && self.config.ipi_sync_core.possible() {
             // It may have been ipi_sync_core.
             c.maybe_sync = at.ts;
         }

@@ -245,6 +245,22 @@ impl Model {
         }
     }
 
+    /// A function that promises to serialize ran between `ts` and `now`.
+    fn promised<S: Store>(
+        s: &mut S,
+        c: &mut Cpu,
+        ts: u64,
+        now: u64,
+        cause: SyncCause,
+        promise: Promise,
+    ) {
+        match promise.evidence() {
+            Some(evidence) => Self::serialized(s, c, ts, cause, evidence),
+            None if promise.possible() => c.maybe_sync = now,
+            None => {}
+        }
+    }
+
     /// A serialization that surely happened at or after `ts`.
     fn serialized<S: Store>(s: &mut S, c: &mut Cpu, ts: u64, cause: SyncCause, evidence: Evidence) {
         if ts >= c.sync.ts {

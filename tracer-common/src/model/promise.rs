@@ -14,6 +14,9 @@ pub enum Promise {
     Audited,
     /// The running kernel's text has none: the function does nothing.
     Never,
+    /// The running kernel's text has one, but under conditions that are not the source's, and no
+    /// probe sits on it: it may have serialized, or not.
+    Undecided,
     /// A probe sits on the instruction: [`Event::Serialized`](super::Event::Serialized) tells, and
     /// nothing is taken for granted.
     Probed,
@@ -27,7 +30,25 @@ impl Promise {
         match self {
             Self::Assumed => Some(Evidence::Assumed),
             Self::Audited => Some(Evidence::Inferred),
-            Self::Never | Self::Probed => None,
+            Self::Never | Self::Undecided | Self::Probed => None,
         }
+    }
+
+    /// The word reports use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Assumed => "assumed",
+            Self::Audited => "audited",
+            Self::Never => "never",
+            Self::Undecided => "undecided",
+            Self::Probed => "probed",
+        }
+    }
+
+    /// Whether it may have serialized unseen.
+    #[must_use]
+    pub const fn possible(self) -> bool {
+        matches!(self, Self::Assumed | Self::Audited | Self::Undecided)
     }
 }

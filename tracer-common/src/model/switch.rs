@@ -315,9 +315,8 @@ impl Model {
         }
         if switch.prev_mm_same && c.registered() {
             // membarrier_mm_sync_core_before_usermode(rq->prev_mm)
-            if let Some(evidence) = self.config.finish_task_switch.evidence() {
-                Self::serialized(s, c, switch.ts, SyncCause::FinishTaskSwitch, evidence);
-            }
+            let promise = self.config.finish_task_switch;
+            Self::promised(s, c, switch.ts, at.ts, SyncCause::FinishTaskSwitch, promise);
         }
     }
 

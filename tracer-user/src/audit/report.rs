@@ -224,6 +224,15 @@ impl Audit {
         self.function(name).map_or(Promise::Assumed, |function| function.promise)
     }
 
+    /// Whether a probe can sit on every serializing instruction of a function, so that none of them
+    /// goes unseen.
+    pub fn can_probe(&self, name: &str) -> bool {
+        self.functions
+            .iter()
+            .filter(|function| function.name == name)
+            .all(|function| function.sites.iter().all(|site| site.probe_offset.is_some()))
+    }
+
     /// Where instruction probes can sit, of all functions.
     pub fn sync_sites(&self) -> Vec<SyncSite> {
         let of = |function: &Function| {

@@ -44,6 +44,18 @@ pub enum Order {
     Unreadable,
 }
 
+impl Order {
+    /// The word reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BeforeTlbGen => "before_tlb_gen",
+            Self::AfterTlbGen => "after_tlb_gen",
+            Self::NotFound => "not_found",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
 /// The order of the two accesses, for a real switch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Switching {

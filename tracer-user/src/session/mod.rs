@@ -11,6 +11,7 @@
 mod blind;
 mod clock;
 mod prime;
+mod promises;
 mod reasons;
 mod syscalls;
 
@@ -29,7 +30,7 @@ use crate::{
     source::{Source, SourceError, live::Live},
 };
 
-use self::{clock::now, syscalls::Syscalls};
+use self::{clock::now, promises::Promises, syscalls::Syscalls};
 pub use syscalls::When as SyscallProbes;
 
 /// How often the buffers are emptied. Nothing wakes the reader, so this is its only clock.
@@ -78,6 +79,7 @@ pub struct Session {
     live: Live,
     engine: Engine,
     kernel: report::Kernel,
+    promises: Promises,
     syscalls: Syscalls,
     window: Option<Window>,
     known_at: Option<u64>,
@@ -97,7 +99,8 @@ impl Session {
         let online = kernel::online_cpus()
             .map_err(|source| SessionError::Machine { what: "the list of CPUs", source })?;
         live.probes().attach()?;
-        let config = config(&kernel, live.probes());
+        let promises = promises::keep(live.probes());
+        let config = config(&kernel, live.probes(), &promises);
         let mut engine = Engine::new(config, possible);
         for cpu in (0..possible).filter(|cpu| !online.contains(cpu)) {
             engine.set_offline(cpu);
@@ -111,6 +114,7 @@ impl Session {
             live,
             engine,
             kernel,
+            promises,
             syscalls: Syscalls::new(syscalls),
             window: None,
             known_at: None,
@@ -275,6 +279,7 @@ impl Session {
             },
             kernel: std::mem::take(&mut self.kernel),
             probes: probe_states(self.live.probes()),
+            text_audit: self.promises.told(),
             duration_ns: end - start,
             window: report::Window {
                 start_ns: start,
@@ -340,7 +345,7 @@ impl Session {
 }
 
 /// What the model must know of this kernel and of the probes, now that they are attached.
-fn config(kernel: &report::Kernel, probes: &mut Probes) -> Config {
+fn config(kernel: &report::Kernel, probes: &mut Probes, promises: &Promises) -> Config {
     let states = probes.states();
     let has = |name: &str| {
         states.iter().any(|state| state.probe.name == name && state.state == State::Attached)
@@ -350,7 +355,9 @@ fn config(kernel: &report::Kernel, probes: &mut Probes) -> Config {
         fred: kernel.fred.unwrap_or(false),
         invlpgb: kernel.invlpgb.unwrap_or(false),
         sees_cr3: has("tlb_flush"),
-        sees_csd: has("csd_function_entry"),
+        sees_csd: has("csd_function_entry") || has("ipi_sync_core"),
+        finish_task_switch: promises.finish_task_switch,
+        ipi_sync_core: promises.ipi_sync_core,
         ..Config::default()
     }
 }

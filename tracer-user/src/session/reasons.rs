@@ -3,7 +3,10 @@
 //! Loss or ignorance never reads as clean: whatever could not be seen or decided makes the run
 //! inconclusive, unless something was found.
 
-use crate::report::{Reason, Report, Verdict};
+use crate::{
+    audit::Order,
+    report::{Reason, Report, Verdict},
+};
 
 fn reason(what: String, remedy: &str) -> Reason {
     Reason { what, remedy: remedy.to_owned() }
@@ -64,6 +67,23 @@ pub(super) fn decide(report: &mut Report, never_known: usize) {
                 },
             ));
         }
+    }
+    if report.text_audit.loaded_mm_switching == Order::AfterTlbGen.name() {
+        because.push(reason(
+            "this kernel's switch_mm_irqs_off reads the TLB generation before it announces the switch, \
+             as its text says: a flush in between is lost on that CPU"
+                .to_owned(),
+            "a known fault of some stable kernels (CVE-2025-37964): take a later one; `unlazy doctor` \
+             shows the places",
+        ));
+    }
+    if report.text_audit.unlazy_checks_tlb_gen == Some(false) {
+        because.push(reason(
+            "this kernel's switch_mm_irqs_off does not look for missed flushes as a CPU ceases to be \
+             lazy, as its text says"
+                .to_owned(),
+            "flushes that passed by a lazy CPU are lost on it: mend arch/x86/mm/tlb.c",
+        ));
     }
     if never_known > 0 {
         because.push(reason(
