@@ -32,45 +32,48 @@ struct Teller {
 }
 
 impl Teller {
-    /// The line for the next event of the CPU; `None` if it adds nothing to this story.
-    fn tell(&mut self, rule: Rule, event: &Event, names: &Names) -> Option<(String, Evidence)> {
-        let observed = |what| Some((what, Evidence::Observed));
+    /// The lines for the next event of the CPU; none if it adds nothing to this story.
+    fn tell(&mut self, rule: Rule, event: &Event, names: &Names) -> Vec<(String, Evidence)> {
+        let mut evidence = Evidence::Observed;
+        let mut remark = None;
         match event {
-            Event::Switch { .. } => {
+            Event::Switch { switch, .. } => {
                 (self.in_switch, self.cr3_written) = (true, false);
-            }
-            Event::SwitchCr3 => {
-                self.cr3_written = true;
-                // A tracepoint that fires only there.
-                return Some((narrate(event, names)?, Evidence::Inferred));
-            }
-            Event::TlbFlush(flush) if flush.reason == tlb_reason::TASK_SWITCH => {
-                self.cr3_written = true;
-                return Some((narrate(event, names)?, Evidence::Inferred));
-            }
-            Event::TlbState(state) => match Site::from_u8(state.site)? {
-                Site::SwitchMmEntry if self.in_switch => return None,
-                Site::SwitchMmEntry => self.cr3_written = false,
-                Site::SwitchMmExit => {
-                    self.in_switch = false;
-                    let reading = narrate(event, names)?;
-                    let untouched = if self.cr3_written { "" } else { "; CR3 was not written" };
-                    return observed(format!("{reading}{untouched}"));
+                if switch.prev_mm != 0 && switch.prev_mm == switch.next_mm {
+                    // rq->prev_mm is set only for a task without one.
+                    remark = Some("the previous task has an mm: finish_task_switch does nothing");
                 }
-                Site::EnterLazyTlb => self.in_switch = false,
-                Site::FlushTlbFunc | Site::UserReturn if matches!(rule, Rule::R3 | Rule::R4) => {}
+            }
+            Event::SwitchCr3 => (self.cr3_written, evidence) = (true, Evidence::Inferred),
+            Event::TlbFlush(flush) if flush.reason == tlb_reason::TASK_SWITCH => {
+                // A tracepoint that fires only there.
+                (self.cr3_written, evidence) = (true, Evidence::Inferred);
+            }
+            Event::TlbState(state) => match Site::from_u8(state.site) {
+                Some(Site::SwitchMmEntry) if self.in_switch => return Vec::new(),
+                Some(Site::SwitchMmEntry) => self.cr3_written = false,
+                Some(Site::SwitchMmExit) => {
+                    self.in_switch = false;
+                    remark = (!self.cr3_written).then_some("CR3 was not written");
+                }
+                Some(Site::EnterLazyTlb) => self.in_switch = false,
+                Some(Site::FlushTlbFunc | Site::UserReturn)
+                    if matches!(rule, Rule::R3 | Rule::R4) => {}
                 _ if rule == Rule::R7 => {}
-                _ => return None,
+                _ => return Vec::new(),
             },
-            Event::RqState(_) if rule != Rule::R6 => return None,
+            Event::RqState(_) if rule != Rule::R6 => return Vec::new(),
             Event::FlushBegin { .. } | Event::FlushEnd { .. } | Event::FlushMulti { .. }
                 if !matches!(rule, Rule::R3 | Rule::R4 | Rule::R7) =>
             {
-                return None;
+                return Vec::new();
             }
             _ => {}
         }
-        observed(narrate(event, names)?)
+        let remark = remark.filter(|_| matches!(rule, Rule::R1 | Rule::R2));
+        let remark = remark.map(|remark| (remark.to_owned(), Evidence::Inferred));
+        let line = narrate(event, names).map(|what| (what, evidence));
+        line.into_iter().chain(remark).collect()
     }
 }
 
@@ -131,18 +134,18 @@ pub(super) fn tell(finding: &Finding, history: &History, names: &Names) -> Vec<C
             {
                 continue;
             }
+            // Also what comes before, so that the teller knows what it is in the middle of.
             let told = if own {
                 teller.tell(finding.rule, event, names)
             } else if concerns(finding, event) {
-                narrate(event, names).map(|what| (what, Evidence::Observed))
+                let what = narrate(event, names);
+                what.into_iter().map(|what| (what, Evidence::Observed)).collect()
             } else {
-                None
+                Vec::new()
             };
-            if let Some((what, evidence)) = told
-                && *ts >= since
-                && *ts <= finding.ts
-            {
-                links.push(ChainLink { ts_ns: *ts, cpu, what, evidence });
+            if *ts >= since && *ts <= finding.ts {
+                let link = |(what, evidence)| ChainLink { ts_ns: *ts, cpu, what, evidence };
+                links.extend(told.into_iter().map(link));
             }
         }
     }
@@ -179,3 +182,6 @@ fn shorten(links: &mut Vec<ChainLink>, cpu: u32) {
     let what = format!("({} more events)", cut + 1);
     links.insert(at, ChainLink { ts_ns, cpu, what, evidence: Evidence::Observed });
 }
+
+#[cfg(test)]
+mod tests;
