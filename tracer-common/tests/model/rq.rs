@@ -124,7 +124,6 @@ fn a_sibling_after_the_mm_was_let_go() {
     let private = Who { state: bit::PRIVATE_EXPEDITED, ..user(U, B) };
     let mut k = Kernel::full(Config::default());
     k.cpu(1).yields_to(private).exits().sleeps_for(Who { tid: T, ..private });
-    let mut k = k;
     k.wait(10_000);
     let registered = Who { tid: T, state: REGISTERED, ..private };
     k.cpu(0).yields_to(private).register_begins(REGISTER);
@@ -182,7 +181,7 @@ fn exec_clears_both() {
     came_to(&k, 0, 0, 1);
 }
 
-/// PREEMPT_RT may preempt between the two: then the copy is the old mm's again.
+/// `PREEMPT_RT` may preempt between the two: then the copy is the old mm's again.
 #[test]
 fn exec_is_preempted_in_the_middle() {
     let mut k = Kernel::full(Config::default());

@@ -15,6 +15,7 @@ mod narrate;
 mod order;
 mod store;
 mod summary;
+mod totals;
 
 use std::collections::BTreeMap;
 
@@ -153,6 +154,9 @@ impl Engine {
                 merge::Item::Note(event) => self.step(cpu, ts, &event),
             }
         }
+        // What waited for the other CPUs' events is decided.
+        self.model.until(&mut self.store, self.merge.until());
+        self.tell();
         self.counts.out_of_order = self.merge.late();
     }
 
@@ -197,6 +201,11 @@ impl Engine {
         self.names.see(event);
         self.history.push(cpu, ts, event);
         self.model.step(&mut self.store, cpu, ts, event);
+        self.tell();
+    }
+
+    /// Tells how it came to each new finding.
+    fn tell(&mut self) {
         for finding in self.store.take_findings() {
             self.found += 1;
             // A rule that is broken late, and rarely, must not drown in the findings of another.
@@ -207,6 +216,11 @@ impl Engine {
                 self.told.push(Told { finding, comm, chain });
             }
         }
+    }
+
+    /// What the model was told about the kernel and the probes.
+    pub const fn config(&self) -> &Config {
+        self.model.config()
     }
 
     /// Whether every online CPU's state is known.

@@ -354,6 +354,8 @@ fn config(kernel: &report::Kernel, probes: &mut Probes, promises: &Promises) -> 
         pti: kernel.pti.unwrap_or(false),
         fred: kernel.fred.unwrap_or(false),
         invlpgb: kernel.invlpgb.unwrap_or(false),
+        // Unknown counts as the kernel's own: without a hypervisor there is no other.
+        pv_flush: kernel.flush_tlb_multi.as_deref().is_some_and(|whose| whose != "native"),
         sees_cr3: has("tlb_flush"),
         sees_csd: has("csd_function_entry") || has("ipi_sync_core"),
         finish_task_switch: promises.finish_task_switch,

@@ -62,7 +62,7 @@ impl Kernel {
 
     /// Something is wrong with it.
     pub(crate) fn with_plant(mut self, plant: Plant) -> Self {
-        self.full.as_mut().expect("full mode").plants.insert(plant);
+        self.full.get_or_insert_default().plants.insert(plant);
         self
     }
 
@@ -252,7 +252,7 @@ impl OnCpu<'_> {
     /// `flush_tlb_mm_range` begins.
     pub(crate) fn flush_begins(&mut self, freed_tables: bool, mm: u64) -> &mut Self {
         let generation = self.k.generation(mm) + 1;
-        let full = self.k.full.as_mut().expect("full mode");
+        let full = self.k.full.get_or_insert_default();
         full.generations.insert(mm, generation);
         let flush = wire::Flush { mm, generation, tid: self.who().tid, zero: 0 };
         self.event(Event::FlushBegin { freed_tables, flush }).reads_too(Site::FlushRangeEntry)
