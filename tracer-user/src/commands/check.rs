@@ -24,7 +24,7 @@ use crate::{
     exit::Exit,
     instance::Instance,
     output::{Places, Target, TextTo, deliver},
-    probes::{LoadError, Options, privileges::Privileges},
+    probes::{self, LoadError, Options, privileges::Privileges},
     progress::{Progress, Status},
     report::{Command, Report},
     session::{PERIOD, Session, SyscallProbes},
@@ -90,9 +90,9 @@ pub struct Args {
     #[arg(long, value_name = "F")]
     junit: Option<PathBuf>,
 
-    /// What to trace with [default: the most that this kernel allows]
-    #[arg(long, value_name = "MODE", value_enum)]
-    mode: Option<Mode>,
+    /// What to trace with
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    mode: Mode,
 
     /// When system calls are traced
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
@@ -133,17 +133,35 @@ impl Args {
     }
 
     fn options(&self) -> Options {
-        Options { btf: self.btf.clone(), buffer: self.buffer, debug: self.debug_programs }
+        Options {
+            btf: self.btf.clone(),
+            buffer: self.buffer,
+            debug: self.debug_programs,
+            mode: self.mode.forced(),
+        }
     }
 }
 
 /// What `--mode` can ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Mode {
+    /// The most that this kernel allows
+    #[default]
+    Auto,
     /// BTF tracepoints only: R1, R2 and R7
     Tracepoint,
-    /// Also fentry and per-CPU variables: every rule (not in this version)
+    /// Also fentry, per-CPU variables and instruction probes: every rule
     Full,
+}
+
+impl Mode {
+    const fn forced(self) -> Option<probes::Mode> {
+        match self {
+            Self::Auto => None,
+            Self::Tracepoint => Some(probes::Mode::Tracepoint),
+            Self::Full => Some(probes::Mode::Full),
+        }
+    }
 }
 
 /// Runs the command. `start` is how the process was started: what a child inherits.
@@ -152,11 +170,6 @@ enum Mode {
 /// Anything that keeps the run from being made or its report from being written; the exit code is
 /// then 2.
 pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
-    if args.mode == Some(Mode::Full) {
-        anyhow::bail!(
-            "this version has no full mode yet; use --mode tracepoint, which judges R1, R2 and R7"
-        );
-    }
     // All that can fail is tried before anything is attached; first what needs another way to start.
     if !Privileges::current().suffice() {
         bail!(LoadError::Privileges);

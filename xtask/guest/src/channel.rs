@@ -1,6 +1,8 @@
 //! The guest's end of the mailbox.
 
-use std::fs::OpenOptions;
+use std::arch::x86_64::_mm_sfence;
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 use serde::Serialize;
 use unlazy_guest::frame::{Encoder, Kind, MAX_PAYLOAD};
-use unlazy_guest::mailbox::{BEAT_MS, MARK, RING, SIZE, WORDS, Word};
+use unlazy_guest::mailbox::{BEAT_MS, MARK, PCI_ID, PCI_REGION, RING, SIZE, WORDS, Word};
 
 /// The channel to the host: frames go out whole, whoever sends them.
 pub(crate) struct Channel {
@@ -25,14 +27,14 @@ struct Out {
 }
 
 impl Channel {
-    /// Maps the mailbox at a physical address.
+    /// Finds and maps the mailbox.
     ///
     /// # Errors
-    /// When the kernel gives no access to it, or no host has prepared it.
-    pub(crate) fn open(address: u64) -> Result<Self> {
-        let mailbox: &'static Mailbox = Box::leak(Box::new(Mailbox::map(address)?));
+    /// When there is none, the kernel gives no access to it, or no host has prepared it.
+    pub(crate) fn open() -> Result<Self> {
+        let mailbox: &'static Mailbox = Box::leak(Box::new(Mailbox::map(&device()?)?));
         if mailbox.load(Word::Mark) != Some(MARK) {
-            bail!("there is no mailbox at {address:#x}: the host has not prepared one");
+            bail!("the host has not prepared the mailbox, or is of another version");
         }
         Ok(Self { mailbox, out: Mutex::new(Out { encoder: Encoder::default(), written: 0 }) })
     }
@@ -110,6 +112,22 @@ impl Out {
     }
 }
 
+/// The mailbox's PCI device, as a folder of sysfs.
+fn device() -> Result<PathBuf> {
+    let devices = fs::read_dir("/sys/bus/pci/devices")
+        .context("looking for the mailbox, a PCI device (the kernel needs CONFIG_PCI)")?;
+    let (vendor, device) = PCI_ID;
+    let is = |path: &Path, file: &str, number: u16| {
+        fs::read_to_string(path.join(file))
+            .is_ok_and(|text| text.trim() == format!("{number:#06x}"))
+    };
+    devices
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| is(path, "vendor", vendor) && is(path, "device", device))
+        .with_context(|| format!("there is no PCI device {vendor:04x}:{device:04x}, the mailbox"))
+}
+
 /// The mapped mailbox.
 struct Mailbox {
     base: NonNull<u8>,
@@ -122,13 +140,18 @@ unsafe impl Sync for Mailbox {}
 unsafe impl Send for Mailbox {}
 
 impl Mailbox {
-    fn map(address: u64) -> Result<Self> {
-        let memory = OpenOptions::new().read(true).write(true).open("/dev/mem").context(
-            "opening /dev/mem, which is the way to the host (the kernel needs CONFIG_DEVMEM, and \
-             no lockdown)",
-        )?;
-        // SAFETY: a new mapping, at an address of the kernel's choice, of memory that no part of
-        // this program and (by `memmap=` on its command line) no part of the kernel uses.
+    fn map(device: &Path) -> Result<Self> {
+        // Switched on by the firmware already, and again for one that doesn't.
+        let enable = device.join("enable");
+        fs::write(&enable, "1").with_context(|| format!("writing {}", enable.display()))?;
+        // Write-combining, where the kernel offers it: under KVM the other may be uncached.
+        let region = |suffix: &str| device.join(format!("resource{PCI_REGION}{suffix}"));
+        let path = [region("_wc"), region("")].into_iter().find(|path| path.exists());
+        let path = path.unwrap_or_else(|| region(""));
+        let mapping = || format!("mapping the mailbox, {}", path.display());
+        let memory = OpenOptions::new().read(true).write(true).open(&path).with_context(mapping)?;
+        // SAFETY: a new mapping, at an address of the kernel's choice, of a device's memory that
+        // nothing else in this guest uses.
         let base = unsafe {
             mmap(
                 ptr::null_mut(),
@@ -136,10 +159,10 @@ impl Mailbox {
                 ProtFlags::READ | ProtFlags::WRITE,
                 MapFlags::SHARED,
                 &memory,
-                address,
+                0,
             )
         }
-        .context("mapping the mailbox through /dev/mem")?;
+        .with_context(mapping)?;
         let base = NonNull::new(base.cast()).context("mapping the mailbox gave no address")?;
         Ok(Self { base })
     }
@@ -161,9 +184,12 @@ impl Mailbox {
     }
 
     fn store(&self, word: Word, value: u64) {
-        // Release: the ring's bytes are there before the word that counts them.
+        // The ring's bytes are there before the word that counts them; write-combining memory
+        // takes no notice of the order of stores alone.
+        store_fence();
         self.word(word.offset()).store(value, Ordering::Release);
         self.word(word.offset() + 8).store(!value, Ordering::Release);
+        store_fence();
     }
 
     fn copy_in(&self, at: u64, bytes: &[u8]) {
@@ -175,4 +201,9 @@ impl Mailbox {
             ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
         }
     }
+}
+
+fn store_fence() {
+    // SAFETY: every x86-64 CPU has SSE.
+    unsafe { _mm_sfence() }
 }

@@ -23,7 +23,7 @@ pub(crate) fn run() -> ! {
         let text = fs::read(JOB_PATH).with_context(|| format!("reading {JOB_PATH}"))?;
         let job: Job =
             serde_json::from_slice(&text).with_context(|| format!("reading {JOB_PATH}"))?;
-        let channel = Channel::open(job.mailbox)?;
+        let channel = Channel::open()?;
         let done = panic::catch_unwind(|| work(&job, &channel, &notes));
         let trouble = match done {
             Ok(Ok(())) => return Ok(()),

@@ -12,8 +12,6 @@ pub const PATH: &str = "/bin:/sbin:/usr/bin:/usr/sbin";
 /// What a machine is to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// Where the mailbox begins: a guest-physical address in bytes.
-    pub mailbox: u64,
     /// Kernel modules, loaded in this order before the command starts: paths in the guest.
     pub modules: Vec<String>,
     /// The command and its arguments.

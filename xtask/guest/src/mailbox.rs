@@ -1,22 +1,22 @@
-//! A piece of the guest's memory that the host reads: the channel.
+//! A piece of memory that the guest and the host share: the channel.
 //!
-//! The kernel is told to leave that piece alone (`memmap=SIZE$ADDRESS`), the guest maps it through
-//! `/dev/mem`, and on the host it is a part of the file that QEMU uses as the guest's memory. So
-//! no kernel needs a driver or a module for it, the console cannot disturb it, and it costs the
-//! guest neither an interrupt nor a device access: an interrupt ends in an IRET, which serializes
-//! the very CPU that is being watched.
+//! In the guest it is the memory of a PCI device (QEMU's `ivshmem-plain`), which any program may
+//! map through sysfs; on the host it is a file. So no kernel needs a driver, a module or an
+//! argument for it, the console cannot disturb it, and it costs the guest neither an interrupt nor
+//! a device access: an interrupt ends in an IRET, which serializes the very CPU that is watched.
 //!
 //! It holds a page of single words, and a ring of bytes (a stream of [`crate::frame`]s). A word is
 //! stored twice, as it is and inverted: the host's `pread` may see a word half written, and then
 //! the two do not fit.
 
-/// Where the mailbox lies in the guest's memory, in bytes: above every kernel image that was not
-/// moved, below every initramfs.
-pub const ADDRESS: u64 = 176 << 20;
-/// The mailbox's size in bytes: the page of words and the ring.
-pub const SIZE: u64 = WORDS + RING;
+/// The PCI device's vendor and device numbers (QEMU's docs/specs/ivshmem-spec).
+pub const PCI_ID: (u16, u16) = (0x1af4, 0x1110);
+/// The PCI device's region that is the mailbox.
+pub const PCI_REGION: u32 = 2;
+/// The mailbox's size in bytes: a power of two, as PCI has it.
+pub const SIZE: u64 = 16 << 20;
 /// The ring's size in bytes.
-pub const RING: u64 = 16 << 20;
+pub const RING: u64 = SIZE - WORDS;
 /// Where the ring begins.
 pub const WORDS: u64 = 4096;
 /// The version and the mark that the host leaves before the guest starts.

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use unlazy_guest::job::{JOB_PATH, Job};
-use unlazy_guest::mailbox;
 
 use super::cpio::Archive;
 use super::request::Request;
@@ -61,7 +60,7 @@ pub(super) fn write(path: &Path, setup: &Setup, request: &Request) -> Result<u64
             .file(&guest.to_string_lossy(), file.mode, &read(&file.host)?)
             .with_context(writing)?;
     }
-    let job = Job { mailbox: mailbox::ADDRESS, modules, command: request.command.clone() };
+    let job = Job { modules, command: request.command.clone() };
     let job = serde_json::to_vec(&job).context("writing the job")?;
     archive.file(JOB_PATH, 0o644, &job).with_context(writing)?;
     let (_, size) = archive.close().with_context(writing)?;

@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use unlazy_guest::frame::Decoder;
-use unlazy_guest::mailbox;
 
 use super::console;
 use super::initramfs;
 use super::interrupt::Guard;
-use super::memory::Memory;
+use super::mailbox::Mailbox;
 use super::qemu::{self, Accel, Parts};
 use super::received::Received;
 use super::request::{End, Outcome, Request};
@@ -29,8 +28,8 @@ const HANG: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_secs(15);
 /// Between two looks when nothing comes.
 const PAUSE: Duration = Duration::from_millis(5);
-/// What the kernel needs besides the initramfs and the mailbox, in MiB.
-const KERNEL_MIB: u64 = 64;
+/// What a kernel of a distribution needs besides the initramfs, in MiB.
+const KERNEL_MIB: u64 = 192;
 
 /// Runs a machine.
 ///
@@ -53,16 +52,16 @@ fn in_folder(work: &Path, request: &Request, setup: &Setup, guard: &Guard) -> Re
     let size = initramfs::write(&initramfs, setup, request)?;
     check_room(size, request.memory_mib)?;
     let console = work.join("console.log");
-    let memory = Memory::new(request.memory_mib)?;
+    let mailbox = Mailbox::new()?;
     let parts =
-        Parts { accel: setup.accel, memory: &memory, initramfs: &initramfs, console: &console };
+        Parts { accel: setup.accel, mailbox: &mailbox, initramfs: &initramfs, console: &console };
     let child = Machine::start(&mut qemu::command(request, &parts)?, work)?;
     let mut watch = Watch {
         received: Received::new(&request.out, request.echo),
         decoder: Decoder::default(),
         begin: Instant::now(),
         limit: request.limit,
-        memory,
+        mailbox,
         child,
         beat: None,
     };
@@ -85,8 +84,7 @@ fn in_folder(work: &Path, request: &Request, setup: &Setup, guard: &Guard) -> Re
 fn check_room(initramfs: u64, memory_mib: u32) -> Result<()> {
     let mib = |bytes: u64| bytes.div_ceil(1 << 20);
     // The kernel unpacks the archive while it is still there.
-    let above = 2 * mib(initramfs) + KERNEL_MIB;
-    let needed = mib(mailbox::ADDRESS + mailbox::SIZE) + above;
+    let needed = 2 * mib(initramfs) + KERNEL_MIB;
     if u64::from(memory_mib) < needed {
         bail!(
             "{memory_mib} MiB are too few for a guest with {} MiB of files: give it {needed} or \
@@ -157,7 +155,7 @@ struct Watch {
     decoder: Decoder,
     begin: Instant,
     limit: Duration,
-    memory: Memory,
+    mailbox: Mailbox,
     child: Machine,
     /// The last sign of life, and when it was seen first.
     beat: Option<(u64, Instant)>,
@@ -171,7 +169,7 @@ impl Watch {
             // First whether it is gone: what it wrote before is all there then.
             let gone = self.child.child.try_wait().context("waiting for QEMU")?;
             let mut came = false;
-            while self.memory.take(&mut self.decoder)? {
+            while self.mailbox.take(&mut self.decoder)? {
                 came = true;
                 if let Some(damage) = self.take_frames()? {
                     return Ok(Last::Damage(damage));
@@ -197,7 +195,7 @@ impl Watch {
                     if seen.elapsed() > HANG {
                         return Ok(Last::Hangs(seen.elapsed()));
                     }
-                    self.memory.ask_to_stop()?;
+                    self.mailbox.ask_to_stop()?;
                     asked = Some(Instant::now());
                 }
                 _ => {}
@@ -220,7 +218,7 @@ impl Watch {
     }
 
     fn look_for_a_beat(&mut self) -> Result<()> {
-        if let Some(beat) = self.memory.beat()?
+        if let Some(beat) = self.mailbox.beat()?
             && self.beat.is_none_or(|(last, _)| last != beat)
         {
             self.beat = Some((beat, Instant::now()));
@@ -283,7 +281,7 @@ mod tests {
     #[test]
     fn a_guest_needs_room_for_its_files_twice() {
         assert!(check_room(20 << 20, 1024).is_ok());
-        assert!(check_room(20 << 20, 256).is_err());
+        assert!(check_room(50 << 20, 256).is_err());
         assert!(check_room(500 << 20, 1024).is_err());
     }
 }

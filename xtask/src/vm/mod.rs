@@ -1,8 +1,8 @@
 //! `cargo xtask vm`: a kernel in QEMU, a command in it, and what came of it.
 //!
 //! The guest is the kernel, an initramfs of static programs made for the occasion, and no disk or
-//! network. Its init is `xtask/guest`. What the two sides say to each other goes through a piece
-//! of the guest's memory ([`unlazy_guest::mailbox`]); the serial console is for the kernel alone.
+//! network. Its init is `xtask/guest`. What the guest has to say goes through memory that
+//! both sides share ([`unlazy_guest::mailbox`]); the serial console is for the kernel alone.
 
 mod console;
 mod cpio;
@@ -10,7 +10,7 @@ pub(crate) mod image;
 mod initramfs;
 mod interrupt;
 mod machine;
-mod memory;
+mod mailbox;
 pub(crate) mod package;
 mod qemu;
 mod received;

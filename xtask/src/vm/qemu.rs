@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
+use unlazy_guest::mailbox::SIZE;
 
-use super::memory::Memory;
+use super::mailbox::Mailbox;
 use super::request::Request;
 use crate::shell;
 use crate::toolchain::machines;
@@ -54,7 +55,7 @@ const ARGUMENTS: [&str; 6] = [
 /// What a machine is made of, besides its [`Request`].
 pub(super) struct Parts<'a> {
     pub(super) accel: Accel,
-    pub(super) memory: &'a Memory,
+    pub(super) mailbox: &'a Mailbox,
     pub(super) initramfs: &'a Path,
     pub(super) console: &'a Path,
 }
@@ -81,14 +82,14 @@ pub(super) fn command(request: &Request, parts: &Parts<'_>) -> Result<Command> {
 fn arguments(request: &Request, parts: &Parts<'_>) -> Vec<OsString> {
     let plain = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
     let mut args = plain(&["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
-    args.extend(plain(&["-name", "unlazy", "-machine", "pc,memory-backend=ram"]));
+    args.extend(plain(&["-name", "unlazy", "-machine", "pc"]));
     args.extend(plain(&["-accel", &parts.accel.to_string(), "-cpu", &request.cpu]));
     args.extend(plain(&["-smp", &request.smp.to_string()]));
     args.extend(plain(&["-m", &format!("{}M", request.memory_mib)]));
-    args.extend(plain(&["-object"]));
-    let memory =
-        format!("memory-backend-file,id=ram,size={}M,share=on,mem-path=", request.memory_mib);
-    args.push(option(&memory, &parts.memory.path()));
+    // The mailbox: see `unlazy_guest::mailbox`.
+    args.extend(plain(&["-device", "ivshmem-plain,memdev=mailbox", "-object"]));
+    let mailbox = format!("memory-backend-file,id=mailbox,size={SIZE},share=on,mem-path=");
+    args.push(option(&mailbox, &parts.mailbox.path()));
     args.extend(plain(&["-chardev"]));
     args.push(option("file,id=console,path=", parts.console));
     args.extend(plain(&["-serial", "chardev:console", "-kernel"]));
@@ -116,8 +117,6 @@ fn kernel_arguments(append: &[String]) -> String {
         .filter(|argument| !replaced.contains(&name(argument)))
         .map(str::to_owned)
         .collect();
-    // Never replaced: a second `memmap` adds to the first.
-    all.push(Memory::kernel_argument());
     all.extend(asked.into_iter().map(str::to_owned));
     all.join(" ")
 }
@@ -138,7 +137,6 @@ mod tests {
         let some = kernel_arguments(&["pti=on nokaslr".to_owned(), "loglevel=7".to_owned()]);
         assert!(!some.contains("pti=off") && !some.contains("loglevel=5"), "{some}");
         assert!(some.ends_with("pti=on nokaslr loglevel=7"), "{some}");
-        assert!(kernel_arguments(&["memmap=1M$2M".to_owned()]).matches("memmap=").count() == 2);
     }
 
     #[test]

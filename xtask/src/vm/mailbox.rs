@@ -1,6 +1,6 @@
-//! The guest's memory, and the mailbox in it, from the host's side.
+//! The mailbox from the host's side.
 //!
-//! The memory is a memfd: no file stays behind, whatever happens, and no `/dev/shm` is too small.
+//! It is a memfd: no file stays behind, whatever happens, and no `/dev/shm` is too small.
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
@@ -10,43 +10,38 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use rustix::fs::{MemfdFlags, memfd_create};
 use unlazy_guest::frame::Decoder;
-use unlazy_guest::mailbox::{ADDRESS, MARK, RING, SIZE, WORDS, Word, load, store};
+use unlazy_guest::mailbox::{MARK, RING, SIZE, WORDS, Word, load, store};
 
 /// At most so much is taken out of the ring at once.
 const CHUNK: usize = 1 << 20;
 
-/// A guest's memory.
-pub(super) struct Memory {
+/// A guest's mailbox.
+pub(super) struct Mailbox {
     file: File,
     read: u64,
     buffer: Vec<u8>,
 }
 
-impl Memory {
-    /// Memory of this size, with the mailbox prepared.
+impl Mailbox {
+    /// One that is ready for a guest.
     ///
     /// # Errors
     /// When there is no memfd to be had.
-    pub(super) fn new(mib: u32) -> Result<Self> {
-        let fd = memfd_create("unlazy-vm", MemfdFlags::CLOEXEC)
-            .context("making the guest's memory (memfd_create)")?;
+    pub(super) fn new() -> Result<Self> {
+        let fd = memfd_create("unlazy-mailbox", MemfdFlags::CLOEXEC)
+            .context("making the mailbox (memfd_create)")?;
         let file = File::from(fd);
-        file.set_len(u64::from(mib) << 20).context("sizing the guest's memory")?;
-        let memory = Self { file, read: 0, buffer: vec![0; CHUNK] };
+        file.set_len(SIZE).context("sizing the mailbox")?;
+        let mailbox = Self { file, read: 0, buffer: vec![0; CHUNK] };
         for (word, value) in [(Word::Mark, MARK), (Word::Read, 0), (Word::Stop, 0)] {
-            memory.put(word, value)?;
+            mailbox.put(word, value)?;
         }
-        Ok(memory)
+        Ok(mailbox)
     }
 
     /// Where QEMU finds it: QEMU opens it anew, so nothing is handed down by inheritance.
     pub(super) fn path(&self) -> PathBuf {
         format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd()).into()
-    }
-
-    /// What keeps the guest's kernel off the mailbox.
-    pub(super) fn kernel_argument() -> String {
-        format!("memmap={SIZE:#x}${ADDRESS:#x}")
     }
 
     /// Takes what the guest has put into the ring; whether there was anything.
@@ -59,7 +54,7 @@ impl Memory {
             Some(waiting) if waiting <= RING => waiting,
             _ => bail!(
                 "the guest claims to have written {written} bytes, of which {} are read: its \
-                 memory is damaged",
+                 end of the mailbox is damaged",
                 self.read
             ),
         };
@@ -69,9 +64,7 @@ impl Memory {
             return Ok(false);
         }
         let part = self.buffer.get_mut(..length).unwrap_or_default();
-        self.file
-            .read_exact_at(part, ADDRESS + WORDS + at)
-            .context("reading the guest's memory")?;
+        self.file.read_exact_at(part, WORDS + at).context("reading the mailbox")?;
         decoder.push(part);
         self.read += length as u64;
         self.put(Word::Read, self.read)?;
@@ -92,9 +85,7 @@ impl Memory {
         // Half written at most for a moment; if that is all we see, the next look is soon.
         for _ in 0..100 {
             let mut bytes = [0; 16];
-            self.file
-                .read_exact_at(&mut bytes, ADDRESS + word.offset())
-                .context("reading the guest's memory")?;
+            self.file.read_exact_at(&mut bytes, word.offset()).context("reading the mailbox")?;
             if let Some(value) = load(bytes) {
                 return Ok(Some(value));
             }
@@ -106,9 +97,7 @@ impl Memory {
     }
 
     fn put(&self, word: Word, value: u64) -> Result<()> {
-        self.file
-            .write_all_at(&store(value), ADDRESS + word.offset())
-            .context("writing to the guest's memory")
+        self.file.write_all_at(&store(value), word.offset()).context("writing to the mailbox")
     }
 }
 
@@ -119,31 +108,31 @@ mod tests {
     use super::*;
 
     /// The guest's part, done by hand: puts bytes into the ring, and counts them.
-    fn guest_writes(memory: &Memory, already: u64, bytes: &[u8]) -> u64 {
+    fn guest_writes(mailbox: &Mailbox, already: u64, bytes: &[u8]) -> u64 {
         let at = already % RING;
         let first = bytes.len().min((RING - at) as usize);
-        memory.file.write_all_at(&bytes[..first], ADDRESS + WORDS + at).unwrap();
-        memory.file.write_all_at(&bytes[first..], ADDRESS + WORDS).unwrap();
+        mailbox.file.write_all_at(&bytes[..first], WORDS + at).unwrap();
+        mailbox.file.write_all_at(&bytes[first..], WORDS).unwrap();
         let written = already + bytes.len() as u64;
-        memory.put(Word::Written, written).unwrap();
+        mailbox.put(Word::Written, written).unwrap();
         written
     }
 
     #[test]
     fn frames_come_through_the_ring_again_and_again() {
-        let mut memory = Memory::new(256).unwrap();
+        let mut mailbox = Mailbox::new().unwrap();
         let (mut decoder, mut encoder) = (Decoder::default(), Encoder::default());
-        assert!(!memory.take(&mut decoder).unwrap());
-        assert_eq!(memory.beat().unwrap(), None);
+        assert!(!mailbox.take(&mut decoder).unwrap());
+        assert_eq!(mailbox.beat().unwrap(), None);
         let payload = vec![9; 1_000_001];
         let mut written = 0;
         // More than twice round.
         for round in 0..40 {
             let mut bytes = encoder.header(Kind::Stdout, &payload).to_vec();
             bytes.extend_from_slice(&payload);
-            written = guest_writes(&memory, written, &bytes);
-            while memory.take(&mut decoder).unwrap() {}
-            assert_eq!(memory.get(Word::Read).unwrap(), Some(written));
+            written = guest_writes(&mailbox, written, &bytes);
+            while mailbox.take(&mut decoder).unwrap() {}
+            assert_eq!(mailbox.get(Word::Read).unwrap(), Some(written));
             let frame = decoder.next_frame().unwrap().expect("a whole frame");
             assert_eq!(frame.payload, payload, "round {round}");
             assert!(!decoder.is_torn());
@@ -152,8 +141,8 @@ mod tests {
 
     #[test]
     fn a_count_that_makes_no_sense_is_an_error() {
-        let mut memory = Memory::new(256).unwrap();
-        memory.put(Word::Written, RING + 1).unwrap();
-        assert!(memory.take(&mut Decoder::default()).is_err());
+        let mut mailbox = Mailbox::new().unwrap();
+        mailbox.put(Word::Written, RING + 1).unwrap();
+        assert!(mailbox.take(&mut Decoder::default()).is_err());
     }
 }
