@@ -28,6 +28,7 @@ use self::trial::Kernel;
 use self::verdict::{Surprise, Verdict};
 use crate::kernel::Source;
 use crate::shell::say;
+use crate::vm;
 use crate::workspace::Workspace;
 
 /// Hold unlazy against kernels whose faults are known: planted bugs, real ones, and none.
@@ -64,6 +65,8 @@ pub(crate) struct Args {
     /// Write it as Markdown
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
+    #[command(flatten)]
+    options: vm::Options,
 }
 
 /// A number of minutes, for clap.
@@ -96,6 +99,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
+    args.options.prepare(workspace)?;
     let files = workspace.target.join("grid");
     say(format_args!("{} rows; each run's files are kept in {}", rows.len(), files.display()));
     let begun = Instant::now();

@@ -39,10 +39,13 @@ pub(crate) struct Args {
     /// Leave out the one step that makes the hole: nothing may be found then
     #[arg(long)]
     control: bool,
+    #[command(flatten)]
+    options: vm::Options,
 }
 
 /// Carries out `cargo xtask hole`.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    args.options.prepare(workspace)?;
     let kernel = image::resolve(workspace, &args.kernel)?;
     let module = module::for_image(workspace, &kernel)?;
     let out = tempfile::tempdir().context("making a folder for the guest's files")?;

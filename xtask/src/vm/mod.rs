@@ -24,10 +24,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use self::qemu::Accel;
 pub(crate) use self::request::{End, GuestFile, Outcome, Request};
+pub(crate) use self::setup::Options;
 use crate::shell::say;
-use crate::toolchain::Choice;
 use crate::workspace::Workspace;
 
 /// Boot a kernel in QEMU and run a command in it.
@@ -68,14 +67,8 @@ pub(crate) struct Args {
     /// Keep the work folder with the console's log and QEMU's command line
     #[arg(long)]
     keep: bool,
-    /// What runs the guest
-    #[arg(long, value_enum, env = setup::ACCEL, default_value_t)]
-    accel: Accel,
-    /// Take this `unlazy` (linked statically) instead of building it
-    #[arg(long, value_name = "FILE")]
-    unlazy: Option<PathBuf>,
     #[command(flatten)]
-    choice: Choice,
+    options: Options,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<String>,
@@ -99,7 +92,7 @@ pub(crate) fn command(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         keep: args.keep,
         echo: true,
     };
-    setup::prepare(workspace, args.choice, args.unlazy.as_deref(), args.accel)?;
+    args.options.prepare(workspace)?;
     let outcome = run(workspace, &request)?;
     tell(&request, &outcome);
     if args.out.is_none() && std::fs::read_dir(&out).is_ok_and(|mut dir| dir.next().is_some()) {

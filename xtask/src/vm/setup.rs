@@ -14,7 +14,7 @@ use crate::toolchain::Choice;
 use crate::workspace::Workspace;
 
 /// Names what runs the guests.
-pub(super) const ACCEL: &str = "UNLAZY_VM_ACCEL";
+const ACCEL: &str = "UNLAZY_VM_ACCEL";
 
 /// What every machine is made with.
 #[derive(Clone, Debug)]
@@ -26,26 +26,36 @@ pub(super) struct Setup {
     pub(super) accel: Accel,
 }
 
+/// What every command that starts machines can be told.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// What runs the guest
+    #[arg(long, value_enum, env = ACCEL, default_value_t)]
+    accel: Accel,
+    /// Take this `unlazy` (linked statically) instead of building it
+    #[arg(long, value_name = "FILE")]
+    unlazy: Option<PathBuf>,
+    #[command(flatten)]
+    choice: Choice,
+}
+
+impl Options {
+    /// Makes everything ready for machines as they were asked for.
+    ///
+    /// # Errors
+    /// When something cannot be built, or would not run in a guest.
+    pub(crate) fn prepare(&self, workspace: &Workspace) -> Result<()> {
+        make(&mut lock(), workspace, self.choice, self.unlazy.as_deref(), self.accel).map(drop)
+    }
+}
+
 /// Once for each run of xtask: a grid starts hundreds of machines.
 static READY: Mutex<Option<Setup>> = Mutex::new(None);
-
-/// Builds what every guest has; `given` takes the place of our own `unlazy`.
-///
-/// # Errors
-/// When something cannot be built, or would not run in a guest.
-pub(super) fn prepare(
-    workspace: &Workspace,
-    choice: Choice,
-    given: Option<&Path>,
-    accel: Accel,
-) -> Result<()> {
-    make(&mut lock(), workspace, choice, given, accel).map(drop)
-}
 
 /// What has been prepared, or is now, with the defaults.
 ///
 /// # Errors
-/// As [`prepare`].
+/// As [`Options::prepare`].
 pub(super) fn get(workspace: &Workspace) -> Result<Setup> {
     let mut ready = lock();
     match &*ready {
