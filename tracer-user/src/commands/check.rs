@@ -138,6 +138,7 @@ impl Args {
             buffer: self.buffer,
             debug: self.debug_programs,
             mode: self.mode.forced(),
+            ..Options::default()
         }
     }
 }

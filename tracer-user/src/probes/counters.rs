@@ -5,6 +5,8 @@ use aya::{
     maps::{MapError, PerCpuArray},
 };
 
+use super::table::Probe;
+
 /// How many kinds are counted apart; tracer-ebpf's `cpu.rs` has the same number.
 pub const LOST_KINDS: usize = 64;
 
@@ -41,12 +43,13 @@ impl CpuCounters {
 /// Runs of a program that the kernel skipped.
 ///
 /// A program does not run while the same program is already running on that CPU
-/// (`kernel/trace/bpf_trace.c:__bpf_trace_run`): an interrupt that hits a program of ours, and in
-/// which the same tracepoint fires, goes unseen. The kernel counts that by program, not by CPU.
+/// (`kernel/trace/bpf_trace.c:__bpf_trace_run`, `kernel/bpf/trampoline.c:__bpf_prog_enter_recur`): an
+/// interrupt that hits a program of ours, and in which the same tracepoint fires, goes unseen. What
+/// that means, the probe's row says ([`Missing`](super::table::Missing)). The kernel counts that by program, not by CPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missed {
     /// The probe.
-    pub name: &'static str,
+    pub probe: &'static Probe,
     /// How often, since it was loaded.
     pub count: u64,
 }

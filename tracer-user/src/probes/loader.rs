@@ -1,6 +1,7 @@
 //! Loads the programs, attaches them, and takes them away again.
 
 use std::{
+    collections::HashMap,
     fs,
     os::fd::{AsFd as _, AsRawFd as _},
     path::PathBuf,
@@ -23,6 +24,7 @@ use super::{
     rings::{self, Ring, RingError},
     slot::{ProbeState, Slot, State, SyncSite},
     table::{Need, When},
+    verifier,
 };
 
 /// What can be chosen about loading.
@@ -38,6 +40,8 @@ pub struct Options {
     pub debug: bool,
     /// The mode to use; `None` for full mode where this kernel allows it, else tracepoint mode.
     pub mode: Option<Mode>,
+    /// Have each program verified once more, for the verifier's own account of it.
+    pub verifier: bool,
 }
 
 /// Why nothing could be traced.
@@ -149,6 +153,11 @@ impl Probes {
                 Mode::Tracepoint
             }
         };
+        let costs = if options.verifier {
+            verifier::costs(object, &plan, &ebpf, &kernel)
+        } else {
+            HashMap::new()
+        };
         let mut slots: Vec<Slot> = Vec::with_capacity(plan.probes.len());
         for mut planned in plan.probes {
             // What was to tell the same may have been refused.
@@ -167,7 +176,10 @@ impl Probes {
             {
                 return Err(LoadError::NotPermitted(reason(error)));
             }
-            slots.push(Slot::new(planned, loaded));
+            let cost = costs.get(planned.probe.name).copied();
+            let mut slot = Slot::new(planned, loaded);
+            slot.verifier = cost.or(slot.verifier);
+            slots.push(slot);
         }
         Ok(Self { slots, rings, logger, fentry, mode, ebpf })
     }
@@ -224,7 +236,8 @@ impl Probes {
     /// Takes everything away; the buffers stay readable. A program that runs on another CPU at this
     /// moment may still write its last record.
     pub fn detach(&mut self) {
-        for slot in &mut self.slots {
+        // What others lean on goes last.
+        for slot in self.slots.iter_mut().rev() {
             slot.detach();
         }
     }
@@ -307,13 +320,14 @@ impl Probes {
             .iter()
             .filter(|slot| slot.loaded)
             .filter_map(|slot| {
-                let name = slot.planned.probe.name;
+                let probe = slot.planned.probe;
+                let name = probe.name;
                 let fd = self.ebpf.program(name)?.fd().ok()?.as_fd().as_raw_fd();
                 let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
                 let skipped = counters::recursion_misses(&text)?;
-                let again = !slot.planned.probe.again.is_empty();
+                let again = !probe.again.is_empty();
                 let count = skipped.saturating_sub(if again { recovered(name) } else { 0 });
-                (count > 0).then_some(Missed { name, count })
+                (count > 0).then_some(Missed { probe, count })
             })
             .collect()
     }

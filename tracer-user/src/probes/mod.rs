@@ -18,12 +18,14 @@ mod percpu;
 mod program;
 mod refusal;
 mod slot;
+mod verifier;
 
 pub use counters::{CpuCounters, LOST_KINDS, Missed};
 pub use loader::{LoadError, Options, Probes};
 pub use percpu::{PerCpu, Symbols};
 pub use refusal::reason;
-pub use slot::{ProbeState, State, SyncSite, Verifier};
+pub use slot::{ProbeState, State, SyncSite};
+pub use verifier::Verifier;
 
 /// What the probes can see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

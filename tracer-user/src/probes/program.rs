@@ -10,8 +10,8 @@ use aya::{
 
 use super::{
     refusal::reason,
-    slot::Verifier,
     table::{Probe, ProbeKind},
+    verifier::Verifier,
 };
 
 /// A link that detaches when it is dropped.
@@ -48,7 +48,7 @@ pub(super) fn load(
     }
     let info = ebpf.program(probe.name).and_then(|program| program.info().ok());
     let cost = info.and_then(|info| info.verified_instruction_count());
-    Ok(cost.map(|instructions| Verifier { instructions }))
+    Ok(cost.map(|instructions| Verifier { instructions, ..Verifier::default() }))
 }
 
 /// Attaches one program of a probe.

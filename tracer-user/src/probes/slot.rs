@@ -10,6 +10,7 @@ use super::{
     program::{self, Link},
     refusal::reason,
     table::{Probe, ProbeKind, When},
+    verifier::Verifier,
 };
 
 /// What became of a probe.
@@ -21,13 +22,6 @@ pub enum State {
     Skipped,
     /// The kernel refused it.
     Failed,
-}
-
-/// What the verifier had to do for a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Verifier {
-    /// Instructions that it processed (`bpf_prog_info.verified_insns`).
-    pub instructions: u32,
 }
 
 /// A probe and what became of it.
@@ -62,7 +56,7 @@ pub struct SyncSite {
 pub(super) struct Slot {
     pub(super) planned: Planned,
     pub(super) loaded: bool,
-    verifier: Option<Verifier>,
+    pub(super) verifier: Option<Verifier>,
     /// What the kernel said, if it refused.
     pub(super) refused: Option<String>,
     link: Option<(Link, Option<Link>)>,

@@ -2,7 +2,10 @@
 
 use crate::{
     engine::Engine,
-    probes::{Mode, ProbeState, State, table::ProbeKind},
+    probes::{
+        Missed, Mode, ProbeState, State,
+        table::{Missing, ProbeKind},
+    },
     report::Blindness,
     source::live::Live,
 };
@@ -109,4 +112,30 @@ pub(super) fn spots(live: &mut Live, engine: &Engine) -> Vec<Blindness> {
             .to_owned(),
     });
     named.chain(missing).chain(dark).collect()
+}
+
+/// What was there to be checked and was not: runs of programs that the kernel skipped, as far as
+/// nothing else depends on them, and readings that were thrown away.
+pub(super) fn unchecked(missed: &[Missed], disturbed: u64) -> Vec<Blindness> {
+    let mut spots: Vec<_> = missed
+        .iter()
+        .filter(|missed| missed.probe.missing == Missing::Unchecked)
+        .map(|Missed { probe, count }| Blindness {
+            what: format!("{count} times: {}", probe.gives),
+            why: format!(
+                "{}: the kernel doesn't run a program for one task while it is in progress for another \
+                 that was preempted in it on that CPU",
+                probe.name
+            ),
+        })
+        .collect();
+    if disturbed > 0 {
+        spots.push(Blindness {
+            what: format!("{disturbed} times: the kernel's variables where a probe stood"),
+            why:
+                "an interrupt or another task came in between, so that they were not of one moment"
+                    .to_owned(),
+        });
+    }
+    spots
 }

@@ -25,7 +25,7 @@ use tracer_common::{
 use crate::{
     engine::Engine,
     kernel,
-    probes::{self, LoadError, Options, Probes, State},
+    probes::{self, LoadError, Missed, Options, Probes, State, table::Missing},
     report::{self, Attach, Mode, Report},
     source::{Source, SourceError, live::Live},
 };
@@ -71,7 +71,8 @@ struct Window {
     ctxt: Option<u64>,
     cpu_time: Duration,
     lost: [u64; probes::LOST_KINDS],
-    missed: u64,
+    missed: Vec<Missed>,
+    disturbed: u64,
 }
 
 /// A live run.
@@ -168,7 +169,8 @@ impl Session {
             ctxt,
             cpu_time: clock::cpu_time(),
             lost,
-            missed: self.missed().values().sum(),
+            missed: self.live.probes().missed(),
+            disturbed: disturbed(&counters),
         });
         Ok(())
     }
@@ -267,7 +269,6 @@ impl Session {
             self.engine.expect(cpu as u32, counters.next_seq as u32, end);
         }
         self.engine.advance(end);
-        let missed = self.missed();
         let window = self.window.take();
         let start = window.as_ref().map_or(end, |window| window.start);
 
@@ -314,23 +315,19 @@ impl Session {
                 )),
                 _ => None,
             };
-            let missed_now: u64 = missed.values().sum();
-            if missed_now > window.missed {
-                for (name, count) in missed {
-                    *report.events.lost.by_probe.entry(format!("{name} (nested)")).or_default() +=
-                        count;
+            let missed = since(&window.missed, self.live.probes().missed());
+            for Missed { probe, count } in &missed {
+                if probe.missing == Missing::Lost {
+                    report.events.lost.by_probe.insert(format!("{} (nested)", probe.name), *count);
+                    report.events.lost.total += count;
                 }
-                report.events.lost.total += missed_now - window.missed;
             }
+            let disturbed = disturbed(&counters).saturating_sub(window.disturbed);
+            report.blind_spots.extend(blind::unchecked(&missed, disturbed));
             report.overhead = self.overhead(window);
         }
         reasons::decide(&mut report, self.engine.never_known());
         Ok(report)
-    }
-
-    /// Runs that the kernel skipped because the same program was running, by probe.
-    fn missed(&mut self) -> std::collections::BTreeMap<&'static str, u64> {
-        self.live.probes().missed().into_iter().map(|missed| (missed.name, missed.count)).collect()
     }
 
     fn overhead(&self, window: &Window) -> report::Overhead {
@@ -379,6 +376,22 @@ fn probe_states(probes: &Probes) -> Vec<report::Probe> {
             why: state.why,
         })
         .collect()
+}
+
+/// What was missed since `before`.
+fn since(before: &[Missed], now: Vec<Missed>) -> Vec<Missed> {
+    now.into_iter()
+        .filter_map(|Missed { probe, count }| {
+            let earlier = before.iter().find(|missed| missed.probe.name == probe.name);
+            let count = count.saturating_sub(earlier.map_or(0, |missed| missed.count));
+            (count > 0).then_some(Missed { probe, count })
+        })
+        .collect()
+}
+
+/// Readings of the kernel's variables that were thrown away.
+fn disturbed(counters: &[probes::CpuCounters]) -> u64 {
+    counters.iter().map(|cpu| cpu.disturbed).sum()
 }
 
 /// Records that found no room since `before`, by the name of their kind.

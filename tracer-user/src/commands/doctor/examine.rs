@@ -133,6 +133,7 @@ fn try_out(plan: &Plan, btf: Option<&Path>) -> (Vec<ProbeLine>, Modes) {
     let options = Options {
         btf: btf.map(Path::to_owned),
         buffer: Some(u64::from(rings::MIN)),
+        verifier: true,
         ..Options::default()
     };
     let loaded = object::embedded()

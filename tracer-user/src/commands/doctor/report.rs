@@ -140,16 +140,24 @@ pub struct ProbeLine {
     pub verifier: Option<Verifier>,
 }
 
-/// What a program cost the verifier.
+/// What a program cost the verifier; `null` where it doesn't tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Verifier {
     /// Instructions that it processed.
     pub instructions: u32,
+    /// States that it went through.
+    pub states: Option<u32>,
+    /// The most of them that it had to keep at a time.
+    pub peak_states: Option<u32>,
+    /// The most of them for one instruction.
+    pub max_states_per_instruction: Option<u32>,
 }
 
 impl From<probes::Verifier> for Verifier {
-    fn from(probes::Verifier { instructions }: probes::Verifier) -> Self {
-        Self { instructions }
+    fn from(cost: probes::Verifier) -> Self {
+        let probes::Verifier { instructions, states, peak_states, max_states_per_instruction } =
+            cost;
+        Self { instructions, states, peak_states, max_states_per_instruction }
     }
 }
 

@@ -20,7 +20,12 @@ fn sample() -> Doctor {
         lost: true,
         lost_without: "something that is worth a long explanation, so long that it has to be wrapped \
                        at the end of the line and goes on in the next",
-        verifier: Some(Verifier { instructions: 123 }),
+        verifier: Some(Verifier {
+            instructions: 123,
+            states: Some(7),
+            peak_states: Some(5),
+            max_states_per_instruction: None,
+        }),
     };
     Doctor {
         schema: SCHEMA,
@@ -94,7 +99,10 @@ fn the_json_keeps_its_contract() {
     for key in ["name", "subsystem", "kind", "state", "why", "gives", "lost_without"] {
         assert!(json["probes"][0].get(key).is_some(), "{key}");
     }
-    assert_eq!(json["probes"][0]["verifier"]["instructions"], 123);
+    let cost = &json["probes"][0]["verifier"];
+    assert_eq!(cost["instructions"], 123);
+    assert_eq!(cost["states"], 7);
+    assert_eq!(cost["max_states_per_instruction"], serde_json::Value::Null);
     assert_eq!(json["modes"]["full"]["ok"], false);
     assert!(json["advice"].is_array());
 }

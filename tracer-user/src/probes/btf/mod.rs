@@ -15,7 +15,14 @@ mod prototype;
 #[cfg(test)]
 pub(crate) mod synth;
 
-use std::{fs, io, path::Path};
+use std::{
+    fs,
+    hash::{BuildHasher as _, BuildHasherDefault},
+    io,
+    path::Path,
+};
+
+use rustc_hash::FxHasher;
 
 pub use edit::rename;
 pub use prototype::{Arg, Prototype};
@@ -92,14 +99,14 @@ pub struct Member {
 /// A kernel's BTF, read and indexed.
 pub struct Btf {
     types: Types,
-    /// Named structs, unions and typedefs.
+    /// Named structs, unions, typedefs and functions, which is all that is ever looked up by name,
+    /// sorted by their names' hashes.
     named: Vec<Named>,
-    /// Functions, which are many and seldom asked for.
-    functions: Vec<Named>,
 }
 
 #[derive(Clone, Copy)]
 struct Named {
+    hash: u64,
     name: u32,
     id: u32,
     kind: Kind,
@@ -131,19 +138,18 @@ impl Btf {
     /// [`BtfError::Format`] if it isn't BTF, or is broken.
     pub fn parse(data: Vec<u8>) -> Result<Self, BtfError> {
         let types = Types::parse(data)?;
-        let (mut named, mut functions) = (Vec::new(), Vec::new());
+        let mut named = Vec::new();
         for id in 1..types.count() {
             let ty = types.get(id)?;
-            match ty.kind {
-                _ if ty.name == 0 => {}
-                Kind::Struct | Kind::Union | Kind::Typedef => {
-                    named.push(Named { name: ty.name, id, kind: ty.kind });
-                }
-                Kind::Func => functions.push(Named { name: ty.name, id, kind: ty.kind }),
-                _ => {}
+            let wanted = matches!(ty.kind, Kind::Struct | Kind::Union | Kind::Typedef | Kind::Func);
+            if ty.name != 0 && wanted {
+                let hash = hash(types.name(ty.name));
+                named.push(Named { hash, name: ty.name, id, kind: ty.kind });
             }
         }
-        Ok(Self { types, named, functions })
+        // Stable, so that those of one name stay in the order of their ids.
+        named.sort_by_key(|named| named.hash);
+        Ok(Self { types, named })
     }
 
     /// Size of the whole, in bytes.
@@ -157,11 +163,19 @@ impl Btf {
         name: &'a str,
         wanted: impl Fn(Kind) -> bool + 'a,
     ) -> impl Iterator<Item = u32> + 'a {
+        let hash = hash(name);
+        let first = self.named.partition_point(|named| named.hash < hash);
         self.named
             .iter()
+            .skip(first)
+            .take_while(move |named| named.hash == hash)
             .filter(move |named| wanted(named.kind) && self.types.name_is(named.name, name))
             .map(|named| named.id)
     }
+}
+
+fn hash(name: &str) -> u64 {
+    BuildHasherDefault::<FxHasher>::default().hash_one(name)
 }
 
 #[cfg(test)]

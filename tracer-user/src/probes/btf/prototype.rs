@@ -66,9 +66,8 @@ impl Btf {
     /// [`BtfError::Ambiguous`] if several exist and differ; [`BtfError::Format`] if it isn't one.
     pub fn function(&self, name: &str) -> Result<Option<Prototype>, BtfError> {
         let mut found: Option<Prototype> = None;
-        let ids = self.functions.iter().filter(|func| self.types.name_is(func.name, name));
-        for func in ids {
-            let func = self.types.get(func.id)?;
+        for id in self.named(name, |kind| kind == Kind::Func) {
+            let func = self.types.get(id)?;
             let (_, function) = self.types.resolve(func.word)?;
             if function.kind != Kind::FuncProto {
                 return Err(BtfError::format(format!("{name} is a function without a prototype")));

@@ -1,5 +1,5 @@
 use super::*;
-use crate::probes::btf::synth::Synth;
+use crate::probes::{btf::synth::Synth, table::find};
 
 /// Every field and tracepoint of the table, except what `leave` says to leave out, by name.
 /// `sched_switch` has as many arguments as asked.
@@ -7,8 +7,15 @@ fn kernel(switch_args: usize, leave: &[&str]) -> Btf {
     Btf::parse(synth(switch_args, leave).bytes()).unwrap()
 }
 
+/// Whether no other row uses more arguments of this function; of equal ones, the first.
+fn is_fullest(probe: &Probe) -> bool {
+    let rows = PROBES.iter().filter(|row| row.kind.is_function() && row.target() == probe.target());
+    let fullest = rows.rev().max_by_key(|row| row.args.len());
+    fullest.is_some_and(|row| row.name == probe.name)
+}
+
 /// A plan by BTF alone.
-fn plan(btf: &Btf) -> Plan {
+fn planned(btf: &Btf) -> Plan {
     Plan::with_symbols(btf, || Err("no symbols".to_owned()))
 }
 
@@ -78,8 +85,10 @@ fn synth(switch_args: usize, leave: &[&str]) -> Synth {
         match probe.kind {
             ProbeKind::TpBtf | ProbeKind::RawTp => b.tracepoint(probe.name, &args),
             // One function may have a row for its entry and one for its exit.
-            ProbeKind::Fentry | ProbeKind::Fexit if probe.function.is_empty() => {
-                b.function(probe.name, &args)
+            ProbeKind::Fentry | ProbeKind::Fexit
+                if !leave.contains(&probe.target()) && is_fullest(probe) =>
+            {
+                b.function(probe.target(), &args)
             }
             _ => continue,
         };
@@ -96,7 +105,7 @@ fn skipped(plan: &Plan) -> Vec<(&'static str, String)> {
 
 #[test]
 fn on_a_full_kernel_everything_is_planned() {
-    let plan = plan(&kernel(4, &[]));
+    let plan = planned(&kernel(4, &[]));
     let replaced: Vec<_> =
         PROBES.iter().filter(|probe| !probe.replaces.is_empty()).map(|probe| probe.name).collect();
     let skipped = skipped(&plan);
@@ -110,7 +119,7 @@ fn on_a_full_kernel_everything_is_planned() {
 
 #[test]
 fn an_old_sched_switch_is_refused_with_the_release_that_changed_it() {
-    let plan = plan(&kernel(3, &[]));
+    let plan = planned(&kernel(3, &[]));
     let error = plan.possible().unwrap_err();
     assert_eq!(error.name, "sched_switch");
     assert_eq!(
@@ -122,10 +131,10 @@ fn an_old_sched_switch_is_refused_with_the_release_that_changed_it() {
 
 #[test]
 fn a_missing_tracepoint_is_named_with_its_loss() {
-    let plan = plan(&kernel(4, &["tlb_flush", "csd_queue_cpu"]));
+    let plan = planned(&kernel(4, &["tlb_flush", "csd_queue_cpu"]));
     assert_eq!(plan.possible(), Ok(()));
     assert_eq!(
-        skipped(&plan),
+        skipped(&plan)[..2],
         [
             ("tlb_flush", "this kernel has no tracepoint tlb:tlb_flush".to_owned()),
             (
@@ -140,12 +149,13 @@ fn a_missing_tracepoint_is_named_with_its_loss() {
 
 #[test]
 fn a_missing_field_takes_every_program_that_loads_it() {
-    let plan = plan(&kernel(4, &["comm"]));
+    let plan = planned(&kernel(4, &["comm"]));
     let names: Vec<_> = skipped(&plan).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["sched_process_fork", "sched_process_exec"]);
+    assert_eq!(names[..2], ["sched_process_fork", "sched_process_exec"]);
+    assert!(names[2..].iter().all(|name| !find(name).unwrap().replaces.is_empty()), "{names:?}");
     assert!(!plan.offsets.contains_key(&Field::TaskComm));
 
-    let plan = plan(&kernel(4, &["membarrier_state"]));
+    let plan = planned(&kernel(4, &["membarrier_state"]));
     let error = plan.possible().unwrap_err();
     assert_eq!(error.why, "struct mm_struct has no member membarrier_state on this kernel");
 }
@@ -156,7 +166,7 @@ fn a_changed_argument_is_refused_by_its_type() {
     let other = b.structure("other", &[]);
     let other = b.ptr(other);
     b.tracepoint("exit_mmap", &[other]);
-    let plan = plan(&Btf::parse(b.bytes()).unwrap());
+    let plan = planned(&Btf::parse(b.bytes()).unwrap());
     let why = skipped(&plan).into_iter().find(|(name, _)| *name == "exit_mmap").unwrap().1;
     assert_eq!(
         why,
@@ -166,7 +176,7 @@ fn a_changed_argument_is_refused_by_its_type() {
 
 #[test]
 fn a_plan_for_another_kernel_does_not_fit() {
-    let running = plan(&kernel(4, &[]));
+    let running = planned(&kernel(4, &[]));
     let mut other = running.clone();
     assert_eq!(other.fits(&running), Ok(()));
     other.offsets.remove(&Field::TaskComm);
@@ -176,4 +186,70 @@ fn a_plan_for_another_kernel_does_not_fit() {
         other.fits(&running),
         Err(Foreign { path: "task_struct.pid", here: 64, there: 1000 })
     );
+}
+
+fn state_of<'a>(plan: &'a Plan, name: &str) -> Option<&'a Skip> {
+    plan.probes.iter().find(|planned| planned.probe.name == name).unwrap().skip.as_ref()
+}
+
+#[test]
+fn what_replaces_a_missing_probe_is_planned() {
+    let plan = planned(&kernel(4, &["csd_queue_cpu", "sync_runqueues_membarrier_state"]));
+    for name in ["smp_call_function_many_cond", "membarrier_register_private_expedited"] {
+        assert_eq!(state_of(&plan, name), None, "{name}");
+    }
+    assert_eq!(state_of(&plan, "ipi_sync_core"), Some(&Skip::Told("csd_function_entry")));
+}
+
+#[test]
+fn a_function_that_is_inlined_takes_its_entry_and_its_exit() {
+    let plan = planned(&kernel(4, &["flush_tlb_mm_range", "leave_mm"]));
+    for name in ["flush_tlb_mm_range", "flush_tlb_mm_range_exit", "leave_mm"] {
+        assert!(matches!(state_of(&plan, name), Some(Skip::NoFunction(_))), "{name}");
+    }
+    let losses: Vec<_> = plan.losses().map(|loss| loss.name).collect();
+    assert_eq!(losses, ["flush_tlb_mm_range", "flush_tlb_mm_range_exit"], "leave_mm is optional");
+}
+
+#[test]
+fn a_changed_function_is_refused_by_its_type() {
+    let mut b = synth(4, &["__mmdrop"]);
+    let other = b.structure("other", &[]);
+    let other = b.ptr(other);
+    b.function("__mmdrop", &[other]);
+    let plan = planned(&Btf::parse(b.bytes()).unwrap());
+    assert_eq!(
+        state_of(&plan, "__mmdrop").unwrap().to_string(),
+        "argument 1 (mm) of __mmdrop is struct other * on this kernel; struct mm_struct * is expected"
+    );
+}
+
+#[test]
+fn without_the_variables_what_only_reads_them_is_left_out() {
+    let plan = planned(&kernel(4, &["cpu_tlbstate"]));
+    let skip = state_of(&plan, "cpu_tlbstate").unwrap().to_string();
+    assert!(skip.contains("no per-CPU variable cpu_tlbstate; no symbols"), "{skip}");
+    for name in ["switch_mm_irqs_off", "flush_tlb_func", "enter_lazy_tlb"] {
+        assert!(matches!(state_of(&plan, name), Some(Skip::Variable { .. })), "{name}");
+    }
+    for name in [
+        "switch_mm_irqs_off_exit",
+        "flush_tlb_mm_range",
+        "switch_fpu_return",
+        "membarrier_exec_mmap",
+        "runqueues",
+    ] {
+        assert_eq!(state_of(&plan, name), None, "{name} has more to tell, or other things");
+    }
+}
+
+#[test]
+fn tracepoint_mode_leaves_out_what_is_not_its_own_and_calls_it_no_loss() {
+    let mut plan = planned(&kernel(4, &["leave_mm", "__mmdrop"]));
+    plan.without_full("because");
+    for planned in &plan.probes {
+        let left_out = planned.skip == Some(Skip::Mode("because".to_owned()));
+        assert_eq!(left_out, planned.probe.kind.is_full(), "{}", planned.probe.name);
+    }
+    assert_eq!(plan.losses().count(), 0);
 }

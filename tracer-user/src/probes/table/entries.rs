@@ -5,6 +5,7 @@ use super::{
         self, MmCtxId, MmMembarrierState, TaskActiveMm, TaskComm, TaskFlags, TaskMm, TaskPid,
         TaskStatus, TaskTgid,
     },
+    Missing,
     Need::{self, Important, Optional, Required},
     Probe,
     ProbeKind::{RawTp, TpBtf},
@@ -41,6 +42,7 @@ pub(super) const ROW: Probe = Probe {
     lost_without: "",
     reads: &[],
     only_reads: false,
+    missing: Missing::Lost,
     fields: &[],
     args: &[],
 };

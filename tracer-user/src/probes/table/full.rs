@@ -6,6 +6,7 @@ use super::{
         RqMembarrierState, TaskMm, TaskPid, TaskStatus, TaskTgid, TlbCtxs, TlbIsLazy, TlbLoadedMm,
         TlbLoadedMmAsid,
     },
+    Missing::Unchecked,
     Need::{Important, Optional},
     Probe,
     ProbeKind::{Fentry, Fexit, Kprobe, PerCpuVar},
@@ -96,6 +97,8 @@ pub(super) const FUNCTIONS: &[Probe] = &[
         lost_without: "what a switch did to the MMU: R3 loses its base, R6 most of its checks",
         fields: &[TaskPid, TaskMm, MmCtxId, MmMembarrierState],
         args: &[arg(2, "tsk", Struct("task_struct"))],
+        // The run queue alone is worth it.
+        reads: RQ,
         only_reads: true,
         ..EXIT
     },
@@ -134,6 +137,7 @@ pub(super) const FUNCTIONS: &[Probe] = &[
         lost_without: "flushes as they begin: R3 and R4 can't be checked",
         fields: &[TaskPid, MmCtxId, MmTlbGen],
         args: &[arg(0, "mm", MM), arg(4, "freed_tables", Number)],
+        missing: Unchecked,
         ..ENTRY
     },
     Probe {
@@ -145,6 +149,7 @@ pub(super) const FUNCTIONS: &[Probe] = &[
         lost_without: "flushes as they end: R3 and R4 can't be checked",
         fields: &[TaskPid, MmCtxId],
         args: &[arg(0, "mm", MM), arg(4, "freed_tables", Number)],
+        missing: Unchecked,
         ..EXIT
     },
     Probe {
@@ -164,6 +169,7 @@ pub(super) const FUNCTIONS: &[Probe] = &[
         gives: "cpu_tlbstate after a batch of flushes (reclaim)",
         lost_without: "one more comparison with the kernel's variables",
         only_reads: true,
+        missing: Unchecked,
         ..EXIT
     },
     Probe {
@@ -203,6 +209,7 @@ pub(super) const FUNCTIONS: &[Probe] = &[
         lost_without: "the end of an mm: R5 can't be checked",
         fields: &[TaskPid, MmCtxId, MmMembarrierState],
         args: &[arg(0, "mm", MM)],
+        missing: Unchecked,
         ..ENTRY
     },
     Probe {
@@ -213,6 +220,7 @@ pub(super) const FUNCTIONS: &[Probe] = &[
         lost_without: "calls that begin before system calls are traced, as they begin",
         fields: &[TaskPid, TaskTgid, TaskMm, MmCtxId, MmMembarrierState],
         args: &[arg(0, "flags", Number), arg(1, "cpu_id", Number)],
+        missing: Unchecked,
         ..ENTRY
     },
     Probe {
@@ -224,6 +232,7 @@ pub(super) const FUNCTIONS: &[Probe] = &[
         lost_without: "calls that end while system calls are not traced, with their result",
         fields: &[TaskPid, TaskTgid, TaskMm, MmCtxId, MmMembarrierState],
         args: &[arg(0, "flags", Number), arg(1, "cpu_id", Number)],
+        missing: Unchecked,
         ..EXIT
     },
     Probe {
@@ -236,6 +245,7 @@ pub(super) const FUNCTIONS: &[Probe] = &[
         args: &[arg(0, "mm", MM)],
         reads: RQ,
         only_reads: true,
+        missing: Unchecked,
         ..EXIT
     },
     Probe {
@@ -260,6 +270,7 @@ pub(super) const FUNCTIONS: &[Probe] = &[
         fields: &[TaskPid, TaskMm, MmCtxId, MmMembarrierState],
         reads: RQ,
         only_reads: true,
+        missing: Unchecked,
         ..EXIT
     },
     Probe {
@@ -272,6 +283,7 @@ pub(super) const FUNCTIONS: &[Probe] = &[
         fields: &[TaskPid, TaskMm, MmCtxId, MmMembarrierState],
         reads: RQ,
         only_reads: true,
+        missing: Unchecked,
         ..EXIT
     },
     handler("ipi_sync_core", "SYNC_CORE's handler, on the targets and on the calling CPU"),

@@ -104,6 +104,18 @@ impl Need {
     }
 }
 
+/// What it means that the kernel ran a program not at all, because that program was in progress on
+/// that CPU already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Missing {
+    /// What it would have told is lost, and what is known of the CPU is no longer sure.
+    Lost,
+    /// A check is not made, or some comparison; what is known stays right. Such a program runs with
+    /// preemption on, so that on a preemptible kernel another task may come to the same function
+    /// while it is in progress.
+    Unchecked,
+}
+
 /// What a program takes an argument for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -158,13 +170,16 @@ pub struct Probe {
     pub replaces: &'static str,
     /// What is lost without it.
     pub lost_without: &'static str,
-    /// The per-CPU variables that its program reads, by the names of their rows.
+    /// The per-CPU variables without which its program can't read anything, by the names of their
+    /// rows.
     pub reads: &'static [&'static str],
     /// It has nothing to tell but what it reads there.
     pub only_reads: bool,
     /// A second program for events in an interrupt that hit the first one, which the kernel does
     /// not run again then (tracer-ebpf's `pair.rs`); empty where that can't happen.
     pub again: &'static str,
+    /// What it means that it was not run once.
+    pub missing: Missing,
     /// The fields that its program loads.
     pub fields: &'static [Field],
     /// The arguments that its program uses.
