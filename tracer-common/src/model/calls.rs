@@ -3,7 +3,7 @@
 use super::{
     At, Cpu, Evidence, Func, Model, Store, SyncCause,
     deferred::Check,
-    mm::{Skip, registers},
+    mm::Skip,
     state::{LeftAlone, MmId},
     task::{Call, CallOrigin},
     verdict::{Doubt, Rule},
@@ -26,11 +26,6 @@ impl Model {
         if let Some(task) = s.task(w.tid) {
             task.call = Some(Call::new(w.cmd, w.mm, at.ts, CallOrigin::Entered));
         }
-        if registers(w.cmd) != 0
-            && let Some(mm) = s.mm(w.mm)
-        {
-            mm.registrations.begin(w.cmd, w.state, at.ts);
-        }
     }
 
     pub(super) fn on_membarrier_exit<S: Store>(
@@ -48,7 +43,6 @@ impl Model {
         let Some(mm) = s.mm(w.mm) else { return };
         mm.tgid = w.tgid;
         mm.state = w.state;
-        mm.registrations.done(registers(w.cmd), at.ts);
         let call = call.filter(|call| (call.cmd, call.mm) == (w.cmd, w.mm));
         let counted = |call: &Call| call.ended.is_some() && call.origin != CallOrigin::Entered;
         if !call.as_ref().is_some_and(counted) {

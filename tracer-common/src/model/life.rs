@@ -8,14 +8,7 @@ use super::{
 use crate::wire::{Exec, Fork, Hotplug, membarrier_state};
 
 impl Model {
-    pub(super) fn on_fork<S: Store>(&self, s: &mut S, c: &Cpu, w: &Fork) {
-        let copied = c.known && c.tid == w.parent_tid && c.logical != w.child_mm;
-        if copied
-            && w.state != 0
-            && let Some(mm) = s.mm(w.child_mm)
-        {
-            mm.registrations.inherit(w.state.into());
-        }
+    pub(super) fn on_fork<S: Store>(&self, s: &mut S, w: &Fork) {
         if w.state & membarrier_state::SYNC_CORE == 0 {
             return;
         }

@@ -39,7 +39,7 @@ mod verdict;
 pub use completed::Completed;
 pub use event::{DecodeError, Event, Func, decode, header, says_cr3_written};
 pub use evidence::{Evidence, SyncCause, SyncPoint};
-pub use mm::{CallCounts, Mm, Registration, Registrations, SKIPS, Skip};
+pub use mm::{CallCounts, Mm, SKIPS, Skip};
 pub use promise::Promise;
 pub use rq::RunQueue;
 pub use state::{Cpu, Debt, Entered, InSwitch, LeftAlone, MAX_CPUS, MmId, Tri, Way};
@@ -209,7 +209,7 @@ impl Model {
             Event::PageFault { from_user, fault } => {
                 self.on_page_fault(s, c, at, *from_user, fault);
             }
-            Event::Fork(fork) => self.on_fork(s, c, fork),
+            Event::Fork(fork) => self.on_fork(s, fork),
             Event::Exec(exec) => Self::on_exec(s, c, at, exec),
             Event::Free(task) => s.task_gone(task.tid),
             Event::MmGone(gone) => s.mm_gone(gone.mm),
@@ -225,7 +225,7 @@ impl Model {
                 self.defer(s, at, Check::Drop { mm: drop.mm });
                 s.mm_gone(drop.mm);
             }
-            Event::RqState(state) => self.on_rq_state(s, c, at, state),
+            Event::RqState(state) => Self::on_rq_state(s, c, at, state),
             Event::UserReturn(ret) => self.on_user_return(s, c, at, ret),
             Event::Serialized(sync) => {
                 let cause = SyncCause::from_u8(sync.cause);

@@ -9,11 +9,16 @@
 //! to date: `GLOBAL_EXPEDITED` calls pass that CPU by, and `rq->membarrier_state` stays stale until
 //! the active mm changes.
 //!
-//! Rule R6 excuses a stale copy that is proven to have come about so, and counts it.
+//! Rule R6 excuses a stale copy that is proven to have come about so, and counts it. The proof: the
+//! CPU came back from laziness without a change of the active mm, and nothing has been copied since;
+//! the bits in question were set by then, but their registration was not complete when the CPU went
+//! lazy; or the copy was zeroed then. (`rq->curr` changes before `sched_switch` tells so. What it tells
+//! of a mm's state at the switch that goes lazy may be from after a registration that saw the CPU as
+//! lazy already; so that state is taken as it was read before.)
 
 use super::{
     At, Cpu, Model, Store,
-    mm::{Registrations, SET},
+    mm::{READY, SET},
     rules::r6,
     state::MmId,
 };
@@ -31,9 +36,9 @@ pub struct RunQueue {
     exec: bool,
     /// An mm came by exec, and it is not sure that the zero has held until then.
     exec_raced: bool,
-    /// The CPU came back to this mm after having borrowed it, from then until then (nanoseconds; 0
-    /// where that is not known): nothing was copied.
-    came_back: (MmId, u64, u64),
+    /// The CPU came back to this mm after having borrowed it, and nothing was copied; with the mm's
+    /// state before that and then.
+    came_back: (MmId, u8, u8),
     /// The bits that are missing for the stock kernels' reason.
     excused: u32,
 }
@@ -45,10 +50,13 @@ pub(super) enum Lag {
     Excused,
     /// It can't be told why: events were lost, or tracing had just begun.
     Unseen,
-    /// It can't be told why: the registration was not seen.
-    Unregistered,
     /// No kernel should.
     Wrong,
+}
+
+/// The bits of [`SET`] whose registration is complete in this state.
+pub(super) const fn complete(state: u32) -> u32 {
+    (state & READY) << 1
 }
 
 impl RunQueue {
@@ -74,8 +82,9 @@ impl RunQueue {
         *self = Self { exec_raced: !self.exec, ..Self::copied() };
     }
 
-    /// A context switch from `w.prev_active` to `w.next_mm`.
-    pub(super) fn switched(&mut self, w: &Switch, borrowing: u64, ts: u64) {
+    /// A context switch from `w.prev_active` to `w.next_mm`; `borrowing` is what the active mm's state
+    /// was before the CPU began to borrow it.
+    pub(super) fn switched(&mut self, w: &Switch, borrowing: Option<u8>) {
         self.exec = false;
         if w.next_mm == 0 {
             return;
@@ -83,43 +92,31 @@ impl RunQueue {
         if w.prev_active != w.next_mm {
             *self = Self::copied();
         } else if w.prev_mm == 0 {
-            self.came_back = (w.next_mm, borrowing, ts);
-            if borrowing == 0 {
-                self.known &= self.zeroed;
-            }
+            self.known &= borrowing.is_some();
+            self.came_back =
+                borrowing.map_or((0, 0, 0), |before| (w.next_mm, before, w.next_state));
         }
     }
 
     /// Why these bits of the mm are missing; remembers the excused ones.
-    pub(super) fn lag(
-        &mut self,
-        registrations: &Registrations,
-        w: &RqState,
-        lacking: u32,
-        skew: u64,
-    ) -> Lag {
-        let (mut unknown, mut excused) = (0, self.excused & lacking);
-        let (id, from, to) = self.came_back;
-        if id == w.mm && id != 0 {
+    pub(super) fn lag(&mut self, w: &RqState, lacking: u32) -> Lag {
+        let (mm, before, then) = self.came_back;
+        let mut excused = self.excused;
+        if mm == w.mm && mm != 0 {
+            let set = u32::from(then) & SET;
             if self.zeroed && w.rq_state & SET == 0 {
-                excused |= registrations.begun(lacking, to, skew);
-            } else if from == 0 {
-                unknown = lacking;
+                excused |= set;
             } else {
-                let (within, unseen) = registrations.within(lacking, from, to, skew);
-                excused |= within;
-                unknown = unseen;
+                excused |= set & !complete(before.into());
             }
         }
-        self.excused |= excused;
+        self.excused |= excused & lacking;
         if lacking & !excused == 0 {
             Lag::Excused
-        } else if !self.known {
-            Lag::Unseen
-        } else if lacking & !excused & !unknown == 0 {
-            Lag::Unregistered
-        } else {
+        } else if self.known {
             Lag::Wrong
+        } else {
+            Lag::Unseen
         }
     }
 
@@ -130,7 +127,7 @@ impl RunQueue {
 }
 
 impl Model {
-    pub(super) fn on_rq_state<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, w: &RqState) {
+    pub(super) fn on_rq_state<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &RqState) {
         let site = Site::from_u8(w.site);
         if site == Some(Site::ExecMmap) {
             // The mm is the one to come.
@@ -138,6 +135,6 @@ impl Model {
         } else if site == Some(Site::SyncRqState) {
             c.rq.exec = false;
         }
-        r6::judge(s, c, at, w, site, self.config.skew);
+        r6::judge(s, c, at, w, site);
     }
 }

@@ -155,9 +155,9 @@ pub struct Cpu {
     pub loaded_at: (MmId, u64),
     /// A temporary mm is loaded, and this one will be again.
     pub temporary: Option<MmId>,
-    /// Since when the CPU runs without an mm of its own and borrows `active`; 0 if it does not, or
-    /// if that is not known.
-    pub borrowing: u64,
+    /// The CPU runs without an mm of its own and borrows `active`: that mm's `membarrier_state` as it
+    /// was read last before; `None` if it does not, or if that is not known.
+    pub borrowing: Option<u8>,
     /// What is known of `rq->membarrier_state`.
     pub rq: RunQueue,
     /// The last SYNC_CORE call that left this CPU alone.

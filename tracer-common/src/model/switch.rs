@@ -43,11 +43,12 @@ impl Model {
             self.remember_prev(s, c, flags, w);
         }
         let (real_before, lazy_before) = (c.real, c.lazy);
-        c.rq.switched(w, c.borrowing, at.ts);
+        c.rq.switched(w, c.borrowing);
         c.borrowing = match (w.prev_mm, w.next_mm) {
             (0, 0) if c.known => c.borrowing,
-            (1.., 0) => at.ts,
-            _ => 0,
+            // What was read before this switch began, not in the middle of it.
+            (1.., 0) if c.known => Some(c.state),
+            _ => None,
         };
         c.known = true;
         c.was_known = true;
@@ -163,12 +164,12 @@ impl Model {
         }
         s.tally().logical_changes += 1;
         c.logical = mm;
-        c.state = state;
+        let before = core::mem::replace(&mut c.state, state);
         c.debt = None;
         if mm == 0 {
             // membarrier_update_current_mm(NULL), enter_lazy_tlb
             c.rq.let_go();
-            c.borrowing = since;
+            c.borrowing = Some(before);
             s.tally().enter_lazy += 1;
             c.lazy = match c.real {
                 0 => Tri::Unknown,
@@ -182,7 +183,7 @@ impl Model {
         } else {
             c.rq.new_program();
         }
-        c.borrowing = 0;
+        c.borrowing = None;
         c.active = mm;
         if state & membarrier_state::SYNC_CORE != 0 {
             r1::owe(c, mm, since, maybe_paid);

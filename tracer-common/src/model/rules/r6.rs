@@ -11,8 +11,8 @@
 use super::{
     super::{
         At, Cpu, Evidence, Finding, Rule, Store,
-        mm::{READY, SET, registers},
-        rq::{Lag, RunQueue},
+        mm::{SET, registers},
+        rq::{Lag, RunQueue, complete},
         verdict::Doubt,
     },
     finding, report,
@@ -26,27 +26,23 @@ pub(in crate::model) fn judge<S: Store>(
     at: At,
     w: &RqState,
     site: Option<Site>,
-    skew: u64,
 ) {
     if w.mm == 0 {
         return;
     }
-    let mut complete = (w.mm_state & READY) << 1;
+    let mut done = complete(w.mm_state);
     if site == Some(Site::Register) {
         // Only the READY bit is still to come.
         let call = s.known_task(w.tid).and_then(|task| task.call);
-        complete |= call.map_or(0, |call| registers(call.cmd)) & w.mm_state;
+        done |= call.map_or(0, |call| registers(call.cmd)) & w.mm_state;
     }
     let lacking = w.mm_state & SET & !w.rq_state;
     let stale = w.rq_state & SET & !w.mm_state;
-    if let Some(mm) = s.known_mm(w.mm) {
-        mm.registrations.done(complete, at.ts);
-    }
     if stale != 0 {
         if c.rq.is_sure() {
             found(s, c, at, w);
         } else {
-            doubt(s, c, Doubt::Unseen);
+            doubt(s, c);
         }
         return;
     }
@@ -58,18 +54,16 @@ pub(in crate::model) fn judge<S: Store>(
         s.tally().passed(Rule::R6, Evidence::Observed);
         return;
     }
-    let registrations = s.known_mm(w.mm).map(|mm| mm.registrations).unwrap_or_default();
     // What a registration in flight has yet to bring may be excused already.
-    c.rq.lag(&registrations, w, lacking, skew);
-    let missing = lacking & complete;
+    c.rq.lag(w, lacking);
+    let missing = lacking & done;
     if missing == 0 {
         s.tally().passed(Rule::R6, Evidence::Observed);
         return;
     }
-    match c.rq.lag(&registrations, w, missing, skew) {
+    match c.rq.lag(w, missing) {
         Lag::Excused => s.tally().excused(Rule::R6),
-        Lag::Unseen => doubt(s, c, Doubt::Unseen),
-        Lag::Unregistered => doubt(s, c, Doubt::Untraced),
+        Lag::Unseen => doubt(s, c),
         Lag::Wrong => found(s, c, at, w),
     }
 }
@@ -83,7 +77,7 @@ fn found<S: Store>(s: &mut S, c: &Cpu, at: At, w: &RqState) {
     report(s, &found);
 }
 
-fn doubt<S: Store>(s: &mut S, c: &mut Cpu, doubt: Doubt) {
+fn doubt<S: Store>(s: &mut S, c: &mut Cpu) {
     c.inconclusive += 1;
-    s.tally().doubted(Rule::R6, doubt);
+    s.tally().doubted(Rule::R6, Doubt::Unseen);
 }
