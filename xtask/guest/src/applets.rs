@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -85,7 +86,8 @@ pub(crate) fn load_module(file: &str, params: &[String]) -> Result<()> {
     const COMPRESSED: i32 = 4;
     let from = File::open(file).with_context(|| format!("opening {file}"))?;
     let params = CString::new(params.join(" ")).context("reading the parameters")?;
-    let flags = if file.ends_with(".ko") { 0 } else { COMPRESSED };
+    let plain = Path::new(file).extension().is_some_and(|extension| extension == "ko");
+    let flags = if plain { 0 } else { COMPRESSED };
     finit_module(&from, &params, flags).with_context(|| format!("loading {file}"))
 }
 

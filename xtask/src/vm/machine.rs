@@ -67,8 +67,9 @@ fn in_folder(work: &Path, request: &Request, setup: &Setup, guard: &Guard) -> Re
         beat: None,
     };
     let end = watch.until_the_end(guard, setup.accel)?;
-    let end = end_of(end, &watch, &console::read(&console));
+    let said = watch.child.said();
     drop(watch.child);
+    let end = end_of(&end, &watch.received, request.limit, &said, &console::read(&console));
     let Received { stdout, stderr, started, .. } = watch.received;
     Ok(Outcome {
         end,
@@ -237,10 +238,9 @@ impl Watch {
     }
 }
 
-/// What the end means.
-fn end_of(last: Last, watch: &Watch, console: &str) -> End {
-    let Received { ended, trouble, hello, .. } = &watch.received;
-    if let Some(ended) = ended {
+/// What the end means: `said` is what QEMU complained about.
+fn end_of(last: &Last, received: &Received, limit: Duration, said: &str, console: &str) -> End {
+    if let Some(ended) = &received.ended {
         return match (ended.stopped, ended.code, ended.signal) {
             (true, ..) => End::TimedOut,
             (false, Some(code), _) => End::Exited(code),
@@ -248,24 +248,23 @@ fn end_of(last: Last, watch: &Watch, console: &str) -> End {
             (false, None, None) => End::Died("it cannot say how the command ended".to_owned()),
         };
     }
-    if let Some(trouble) = trouble {
+    if let Some(trouble) = &received.trouble {
         return End::Died(trouble.clone());
     }
     if let Some(why) = console::panic(console) {
         return End::Panicked(why);
     }
-    let limit = watch.limit.as_secs();
     End::Died(match last {
         Last::TooSlow => return End::TimedOut,
         Last::Hangs(time) => {
             format!("it hangs: no sign of life from its init for {} s", time.as_secs())
         }
-        Last::NeverUp => format!("its kernel had not started /init after {limit} s"),
-        Last::Damage(what) => format!("what came from it is damaged: {what}"),
-        Last::Gone(status) if !status.success() => {
-            format!("QEMU ended ({status}): {}", watch.child.said())
+        Last::NeverUp => {
+            format!("its kernel had not started /init after {} s", limit.as_secs())
         }
-        Last::Gone(_) | Last::Word => match (console::of_init(console), hello) {
+        Last::Damage(what) => format!("what came from it is damaged: {what}"),
+        Last::Gone(status) if !status.success() => format!("QEMU ended ({status}): {said}"),
+        Last::Gone(_) | Last::Word => match (console::of_init(console), &received.hello) {
             (Some(what), _) => what,
             (None, Some(_)) => "it switched itself off or rebooted before its time".to_owned(),
             (None, None) => "it ended before its kernel started /init".to_owned(),
@@ -275,7 +274,63 @@ fn end_of(last: Last, watch: &Watch, console: &str) -> End {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use unlazy_guest::job::{Ended, Hello};
+
     use super::*;
+
+    fn received() -> Received {
+        Received::new(Path::new("/nowhere"), false)
+    }
+
+    fn ended(code: Option<i32>, signal: Option<i32>, stopped: bool) -> Received {
+        let ended = Some(Ended { code, signal, stopped, uptime_ms: 5000 });
+        Received { ended, ..received() }
+    }
+
+    fn end(last: &Last, received: &Received, console: &str) -> End {
+        end_of(last, received, Duration::from_secs(60), "no such CPU", console)
+    }
+
+    #[test]
+    fn a_command_that_ended_is_believed_whatever_the_console_says() {
+        let panic = "Kernel panic - not syncing: late\n";
+        for console in ["", panic] {
+            let of = |received| end(&Last::Word, &received, console);
+            assert_eq!(of(ended(Some(3), None, false)), End::Exited(3));
+            assert_eq!(of(ended(None, Some(9), false)), End::Signalled(9));
+            assert_eq!(of(ended(Some(0), None, true)), End::TimedOut);
+            assert!(matches!(of(ended(None, None, false)), End::Died(_)));
+        }
+    }
+
+    #[test]
+    fn a_panic_a_hang_and_a_death_are_told_apart() {
+        let (good, bad) = (ExitStatus::from_raw(0), ExitStatus::from_raw(1 << 8));
+        let died =
+            |last: &Last, received: &Received, console: &str| match end(last, received, console) {
+                End::Died(what) => what,
+                other => panic!("{other}"),
+            };
+        let hello = Some(Hello { release: "6.1".to_owned(), uptime_ms: 1 });
+        let up = Received { hello, ..received() };
+        let console = "[ 1.0] Kernel panic - not syncing: Fatal exception in interrupt\n";
+        let panicked = End::Panicked("Fatal exception in interrupt".to_owned());
+        assert_eq!(end(&Last::Gone(good), &up, console), panicked);
+        // With panic=0 on its command line it stays there.
+        assert_eq!(end(&Last::Hangs(HANG), &up, console), panicked);
+        assert!(died(&Last::Hangs(HANG), &up, "").contains("hangs"));
+        assert!(died(&Last::NeverUp, &received(), "").contains("after 60 s"));
+        assert!(died(&Last::Gone(good), &up, "").contains("switched itself off"));
+        assert!(died(&Last::Gone(good), &received(), "").contains("before its kernel started"));
+        assert!(died(&Last::Gone(bad), &received(), "").contains("no such CPU"));
+        let console = "unlazy-guest: there is no PCI device\n";
+        assert_eq!(died(&Last::Gone(good), &received(), console), "there is no PCI device");
+        let trouble = Received { trouble: Some("no such file".to_owned()), ..received() };
+        assert_eq!(died(&Last::Word, &trouble, ""), "no such file");
+        assert_eq!(end(&Last::TooSlow, &up, ""), End::TimedOut);
+    }
 
     #[test]
     fn a_guest_needs_room_for_its_files_twice() {

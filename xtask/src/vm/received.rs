@@ -15,8 +15,8 @@ use crate::shell::say;
 
 /// Everything that a guest sent.
 pub(super) struct Received {
-    out: PathBuf,
-    echo: bool,
+    pub(super) out: PathBuf,
+    pub(super) echo: bool,
     pub(super) hello: Option<Hello>,
     pub(super) started: Option<Instant>,
     pub(super) stdout: Vec<u8>,
@@ -25,11 +25,11 @@ pub(super) struct Received {
     pub(super) trouble: Option<String>,
     /// How many files and folders came back.
     pub(super) files: usize,
-    file: Option<Incoming>,
+    pub(super) file: Option<Incoming>,
 }
 
 /// A file that is still coming.
-struct Incoming {
+pub(super) struct Incoming {
     path: PathBuf,
     to: File,
     left: u64,
