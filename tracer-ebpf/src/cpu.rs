@@ -28,6 +28,10 @@ pub(crate) struct Slot {
     /// That switch wrote CR3: 1 or 0. Every record until the next switch says so, whichever comes
     /// first.
     pub(crate) cr3_written: Cell,
+    /// This CPU's run queue; 0 until it was looked for.
+    pub(crate) rq: Cell,
+    /// Readings of the kernel's variables that were thrown away because something came in between.
+    pub(crate) disturbed: Counter,
 }
 
 /// A number that only this CPU touches, and an interrupt only in a way that the code around it
@@ -57,6 +61,13 @@ impl Cell {
 pub(crate) struct Counter(UnsafeCell<u64>);
 
 impl Counter {
+    /// What it is now.
+    #[inline(always)]
+    pub(crate) fn peek(&self) -> u64 {
+        // SAFETY: this CPU's own memory.
+        unsafe { self.0.get().read_volatile() }
+    }
+
     /// Adds one and returns what was there before.
     #[inline(always)]
     pub(crate) fn next(&self) -> u64 {

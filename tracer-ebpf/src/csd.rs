@@ -5,6 +5,7 @@
 //! tracepoint gets every argument as a plain number.
 
 use aya_ebpf::{
+    EbpfContext,
     btf_maps::HashMap,
     helpers::generated::bpf_snprintf,
     macros::{btf_map, raw_tracepoint},
@@ -31,7 +32,7 @@ static NAME_FORMAT: [u8; 4] = *b"%ps\0";
 /// Sends the name of `func` if this is the first sight of it. `/proc/kallsyms` may be closed to
 /// user space (`kernel.kptr_restrict`); the kernel's own formatting isn't.
 #[inline(always)]
-fn name_once(ctx: &RawTracePointContext, at: Moment, func: u64) {
+pub(crate) fn name_once(ctx: &impl EbpfContext, at: Moment, func: u64) {
     if FUNCS.get_ptr(func).is_some() {
         return;
     }
@@ -52,6 +53,20 @@ fn name_once(ctx: &RawTracePointContext, at: Moment, func: u64) {
         // A full table costs a repeated name, no more.
         let _ = FUNCS.insert(func, 1, 0);
     }
+}
+
+/// A function begins: for whom, if it is `current` that asked for it.
+#[inline(always)]
+pub(crate) fn local_call(func: u64) -> CsdLocal {
+    let current = Task::current();
+    let mm = current.mm();
+    let (mut nr, mut cmd) = (-1, -1);
+    if mm.state() & membarrier_state::SYNC_CORE != 0 && !current.in_compat_syscall() {
+        let regs = current.regs();
+        nr = regs.orig_ax() as i32;
+        cmd = regs.di() as i32;
+    }
+    CsdLocal { func, mm: mm.ctx_id(), tid: current.tid(), tgid: current.tgid(), nr, cmd }
 }
 
 /// `TP_PROTO(const unsigned int cpu, unsigned long callsite, smp_call_func_t func,
@@ -94,17 +109,7 @@ pub(crate) fn csd_function_entry(ctx: RawTracePointContext) -> i32 {
         emit(&ctx, at, Kind::CsdEntry, 0, CsdRun { func });
         return 0;
     }
-    let current = Task::current();
-    let mm = current.mm();
-    let (mut nr, mut cmd) = (-1, -1);
-    if mm.state() & membarrier_state::SYNC_CORE != 0 && !current.in_compat_syscall() {
-        let regs = current.regs();
-        nr = regs.orig_ax() as i32;
-        cmd = regs.di() as i32;
-    }
-    let local =
-        CsdLocal { func, mm: mm.ctx_id(), tid: current.tid(), tgid: current.tgid(), nr, cmd };
-    emit(&ctx, at, Kind::CsdLocal, 0, local);
+    emit(&ctx, at, Kind::CsdLocal, 0, local_call(func));
     0
 }
 

@@ -30,4 +30,28 @@ offsets! {
     OFF_MM_CTX_ID;
     /// `mm_struct.membarrier_state`
     OFF_MM_MEMBARRIER_STATE;
+    /// `mm_struct.context.tlb_gen`
+    OFF_MM_TLB_GEN;
+    /// `task_struct.se.cfs_rq`
+    OFF_TASK_CFS_RQ;
+    /// `cfs_rq.rq`
+    OFF_CFS_RQ_RQ;
+    /// `rq.cpu`
+    OFF_RQ_CPU;
+    /// `rq.membarrier_state`
+    OFF_RQ_MEMBARRIER_STATE;
+    /// `tlb_state.loaded_mm`
+    OFF_TLB_LOADED_MM;
+    /// `tlb_state.loaded_mm_asid`
+    OFF_TLB_LOADED_MM_ASID;
+    /// `tlb_state.ctxs`
+    OFF_TLB_CTXS;
+    /// `tlb_state_shared.is_lazy`
+    OFF_TLB_IS_LAZY;
+    /// `flush_tlb_info.mm`
+    OFF_FLUSH_MM;
+    /// `flush_tlb_info.new_tlb_gen`
+    OFF_FLUSH_NEW_TLB_GEN;
+    /// `flush_tlb_info.freed_tables`
+    OFF_FLUSH_FREED_TABLES;
 }

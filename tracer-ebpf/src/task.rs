@@ -11,8 +11,9 @@ use aya_ebpf::{
 use tracer_common::wire::{COMM_LEN, Frame, membarrier_state};
 
 use crate::offsets::{
-    OFF_MM_CTX_ID, OFF_MM_MEMBARRIER_STATE, OFF_TASK_ACTIVE_MM, OFF_TASK_COMM, OFF_TASK_FLAGS,
-    OFF_TASK_MM, OFF_TASK_PID, OFF_TASK_TGID, OFF_TASK_TI_STATUS,
+    OFF_CFS_RQ_RQ, OFF_MM_CTX_ID, OFF_MM_MEMBARRIER_STATE, OFF_MM_TLB_GEN, OFF_TASK_ACTIVE_MM,
+    OFF_TASK_CFS_RQ, OFF_TASK_COMM, OFF_TASK_FLAGS, OFF_TASK_MM, OFF_TASK_PID, OFF_TASK_TGID,
+    OFF_TASK_TI_STATUS,
 };
 
 /// `include/linux/sched.h`
@@ -41,8 +42,9 @@ pub(crate) struct Mm(pub(crate) *const u8);
 #[derive(Clone, Copy)]
 pub(crate) struct Regs(pub(crate) *const u8);
 
+/// Loads a field of a kernel struct that the verifier knows the type of.
 #[inline(always)]
-fn load<T: Copy>(base: *const u8, offset: &Global<u32>) -> T {
+pub(crate) fn load<T: Copy>(base: *const u8, offset: &Global<u32>) -> T {
     // SAFETY: the verifier proves that the offset lies within the pointed-to kernel type, or turns
     // the load into one that cannot fault.
     unsafe { base.add(offset.load() as usize).cast::<T>().read() }
@@ -101,6 +103,13 @@ impl Task {
         comm
     }
 
+    /// The run queue of the CPU that this task is on, which every task knows by way of its
+    /// `sched_entity`, whatever its class (`kernel/sched/sched.h:set_task_rq`).
+    #[inline(always)]
+    pub(crate) fn rq(self) -> *const u8 {
+        load(load(self.0, &OFF_TASK_CFS_RQ), &OFF_CFS_RQ_RQ)
+    }
+
     #[inline(always)]
     pub(crate) fn regs(self) -> Regs {
         // SAFETY: a task pointer that the verifier knows as such.
@@ -130,6 +139,12 @@ impl Mm {
     #[inline(always)]
     pub(crate) fn state(self) -> u8 {
         load::<u32>(self.0, &OFF_MM_MEMBARRIER_STATE) as u8
+    }
+
+    /// `context.tlb_gen`, 0 for NULL.
+    #[inline(always)]
+    pub(crate) fn tlb_gen(self) -> u64 {
+        load(self.0, &OFF_MM_TLB_GEN)
     }
 }
 

@@ -2,12 +2,20 @@
 
 use super::{
     At, Cpu, Doubt, Evidence, MmId, Model, Rule, Store, SyncCause,
-    state::{Task, Tri, Way},
+    state::{Tri, Way},
+    task::Task,
 };
 use crate::wire::{Exec, Fork, Hotplug, membarrier_state};
 
 impl Model {
-    pub(super) fn on_fork<S: Store>(&self, s: &mut S, w: &Fork) {
+    pub(super) fn on_fork<S: Store>(&self, s: &mut S, c: &Cpu, w: &Fork) {
+        let copied = c.known && c.tid == w.parent_tid && c.logical != w.child_mm;
+        if copied
+            && w.state != 0
+            && let Some(mm) = s.mm(w.child_mm)
+        {
+            mm.registrations.inherit(w.state.into());
+        }
         if w.state & membarrier_state::SYNC_CORE == 0 {
             return;
         }
@@ -31,6 +39,7 @@ impl Model {
             c.real = w.mm;
             c.lazy = Tri::No;
             c.state = 0;
+            c.temporary = None;
         }
         // Its first return is by IRET: start_thread changes the frame.
         c.way = Way::Unknown;

@@ -16,12 +16,15 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
+use tracer_common::model::Rule;
+
+use super::found::Found;
 use crate::{
     child::{self, Identity, Prepared, Running, Start, Stdout},
     exit::Exit,
     instance::Instance,
     output::{Places, Target, TextTo, deliver},
-    probes::{LoadError, Options, privileges::Privileges},
+    probes::{self, LoadError, Options, privileges::Privileges},
     progress::{Progress, Status},
     report::{Command, Report},
     session::{PERIOD, Session, SyscallProbes},
@@ -46,7 +49,10 @@ switch once, so that its state is known from the first moment.
   unlazy check                          ten seconds of whatever the machine does
   unlazy check -- unlazy stress         while the built-in workload runs
   unlazy check --json - -- ./jit-test   the report as JSON on standard output
-  unlazy check --for 1h --junit r.xml   for a CI";
+  unlazy check --for 1h --junit r.xml   for a CI
+
+While it runs, the first finding of each rule is told on standard error as it is found, in a line that \
+begins with \"unlazy: found: \".";
 
 const AFTER_HELP: &str = "\
 Ctrl-C (or SIGTERM, SIGHUP) ends the run early; what was traced until then is judged and printed. A \
@@ -70,6 +76,12 @@ pub struct Args {
     #[arg(long = "for", value_name = "TIME", value_parser = super::duration)]
     duration: Option<Duration>,
 
+    /// End as soon as each of these rules has a finding, as R1 or R1,R2
+    ///
+    /// The other limits hold as well.
+    #[arg(long, value_name = "RULE", value_parser = super::found::rule, value_delimiter = ',')]
+    until_found: Vec<Rule>,
+
     /// Write the report as JSON (unlazy.report/1) to F [default: standard output]
     #[arg(long, value_name = "F", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
@@ -78,9 +90,9 @@ pub struct Args {
     #[arg(long, value_name = "F")]
     junit: Option<PathBuf>,
 
-    /// What to trace with [default: the most that this kernel allows]
-    #[arg(long, value_name = "MODE", value_enum)]
-    mode: Option<Mode>,
+    /// What to trace with
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    mode: Mode,
 
     /// When system calls are traced
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
@@ -121,17 +133,35 @@ impl Args {
     }
 
     fn options(&self) -> Options {
-        Options { btf: self.btf.clone(), buffer: self.buffer, debug: self.debug_programs }
+        Options {
+            btf: self.btf.clone(),
+            buffer: self.buffer,
+            debug: self.debug_programs,
+            mode: self.mode.forced(),
+        }
     }
 }
 
 /// What `--mode` can ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Mode {
+    /// The most that this kernel allows
+    #[default]
+    Auto,
     /// BTF tracepoints only: R1, R2 and R7
     Tracepoint,
-    /// Also fentry and per-CPU variables: every rule (not in this version)
+    /// Also fentry, per-CPU variables and instruction probes: every rule
     Full,
+}
+
+impl Mode {
+    const fn forced(self) -> Option<probes::Mode> {
+        match self {
+            Self::Auto => None,
+            Self::Tracepoint => Some(probes::Mode::Tracepoint),
+            Self::Full => Some(probes::Mode::Full),
+        }
+    }
 }
 
 /// Runs the command. `start` is how the process was started: what a child inherits.
@@ -140,11 +170,6 @@ enum Mode {
 /// Anything that keeps the run from being made or its report from being written; the exit code is
 /// then 2.
 pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
-    if args.mode == Some(Mode::Full) {
-        anyhow::bail!(
-            "this version has no full mode yet; use --mode tracepoint, which judges R1, R2 and R7"
-        );
-    }
     // All that can fail is tried before anything is attached; first what needs another way to start.
     if !Privileges::current().suffice() {
         bail!(LoadError::Privileges);
@@ -263,6 +288,7 @@ async fn trace(
 
     let deadline = total.and_then(|total| begun.checked_add(total));
     let mut progress = Progress::stderr();
+    let mut found = Found::default();
     let mut tick = interval(PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut children = signal(SignalKind::child()).context("can't wait for the command")?;
@@ -278,6 +304,10 @@ async fn trace(
                 let (events, lost, findings) = session.progress();
                 let elapsed = begun.elapsed();
                 progress.show(&Status { elapsed, total, events, lost, findings });
+                found.tell(session.first_findings(), &mut std::io::stderr(), || progress.clear());
+                if found.all(&args.until_found) {
+                    break;
+                }
             }
         }
         // A SIGCHLD may come before anybody listens, so every turn looks.

@@ -92,6 +92,11 @@ impl Merge {
         }
     }
 
+    /// Until when events are complete, in nanoseconds.
+    pub(super) const fn until(&self) -> u64 {
+        self.until
+    }
+
     /// The earliest event, if no earlier one can come any more.
     pub(super) fn pop(&mut self) -> Option<(u32, u64, Item)> {
         let until = self.until;

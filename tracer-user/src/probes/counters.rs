@@ -8,11 +8,11 @@ use aya::{
 /// How many kinds are counted apart; tracer-ebpf's `cpu.rs` has the same number.
 pub const LOST_KINDS: usize = 64;
 
-/// What the programs keep there for themselves, in words.
-const THEIRS: usize = 4 * 5 + 2;
+/// What the programs keep there for themselves, in words: pairs, the last switch, the run queue.
+const THEIRS: usize = 4 * 5 + 2 + 1;
 
 /// `Slot` of tracer-ebpf's `cpu.rs`, as an array of words.
-type Words = [u64; 1 + 2 * LOST_KINDS + THEIRS];
+type Words = [u64; 1 + 2 * LOST_KINDS + THEIRS + 1];
 
 /// One CPU's counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,9 @@ pub struct CpuCounters {
     /// Records that a pair's second program wrote because the first could not, by the number of
     /// their kind.
     pub recovered: [u64; LOST_KINDS],
+    /// Readings of the kernel's variables that were thrown away, because an interrupt or another
+    /// task came in between: comparisons that were not made, not losses.
+    pub disturbed: u64,
 }
 
 impl CpuCounters {
@@ -58,7 +61,12 @@ pub(super) fn read(ebpf: &Ebpf) -> Result<Vec<CpuCounters>, MapError> {
             let (mut lost, mut recovered) = ([0; LOST_KINDS], [0; LOST_KINDS]);
             lost.copy_from_slice(&words[1..=LOST_KINDS]);
             recovered.copy_from_slice(&words[1 + LOST_KINDS..=2 * LOST_KINDS]);
-            CpuCounters { next_seq: words[0], lost, recovered }
+            CpuCounters {
+                next_seq: words[0],
+                lost,
+                recovered,
+                disturbed: words[1 + 2 * LOST_KINDS + THEIRS],
+            }
         })
         .collect())
 }
@@ -82,8 +90,12 @@ mod tests {
 
     #[test]
     fn adds_up() {
-        let mut counters =
-            CpuCounters { next_seq: 9, lost: [0; LOST_KINDS], recovered: [0; LOST_KINDS] };
+        let mut counters = CpuCounters {
+            next_seq: 9,
+            lost: [0; LOST_KINDS],
+            recovered: [0; LOST_KINDS],
+            disturbed: 0,
+        };
         counters.lost[1] = 2;
         counters.lost[63] = 3;
         assert_eq!(counters.lost_total(), 5);

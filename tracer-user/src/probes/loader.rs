@@ -6,26 +6,23 @@ use std::{
     path::PathBuf,
 };
 
-use aya::{
-    Btf as KernelBtf, Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
-    maps::MapError,
-    programs::{
-        Program, ProgramError, raw_trace_point::RawTracePointLink, tp_btf::BtfTracePointLink,
-    },
-};
+use aya::{Btf as KernelBtf, Ebpf, EbpfError, EbpfLoader, VerifierLogLevel, maps::MapError};
 use aya_log::EbpfLogger;
 use tracer_common::wire::Kind;
 
 use super::{
+    Mode,
     btf::{Btf, BtfError, KERNEL_BTF},
     counters::{self, CpuCounters, Missed},
     log::ToStderr,
     object,
-    plan::{Foreign, Impossible, Loss, Plan, Planned},
+    plan::{Foreign, Impossible, Loss, Plan, Skip},
     privileges::Privileges,
+    program,
     refusal::{not_permitted, reason},
     rings::{self, Ring, RingError},
-    table::{Need, Probe, ProbeKind, When},
+    slot::{ProbeState, Slot, State, SyncSite},
+    table::{Need, When},
 };
 
 /// What can be chosen about loading.
@@ -39,6 +36,8 @@ pub struct Options {
     pub buffer: Option<u64>,
     /// Let the programs say on stderr what they find odd.
     pub debug: bool,
+    /// The mode to use; `None` for full mode where this kernel allows it, else tracepoint mode.
+    pub mode: Option<Mode>,
 }
 
 /// Why nothing could be traced.
@@ -59,6 +58,11 @@ pub enum LoadError {
          with --privileged; `unlazy doctor` shows more"
     )]
     NotPermitted(String),
+    /// Full mode was asked for, and can't be had.
+    #[error(
+        "this kernel doesn't allow full mode ({0}); use --mode tracepoint, which judges R1, R2 and R7"
+    )]
+    NoFull(String),
     /// No BTF to go by.
     #[error("{0}; unlazy needs a kernel with CONFIG_DEBUG_INFO_BTF=y")]
     Btf(#[from] BtfError),
@@ -79,50 +83,15 @@ pub enum LoadError {
     Counters(#[from] MapError),
 }
 
-/// What became of a probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
-    /// It is, or was while it had to be, attached.
-    Attached,
-    /// It was not tried, or not needed.
-    Skipped,
-    /// The kernel refused it.
-    Failed,
-}
-
-/// A probe and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProbeState {
-    /// The row of the table.
-    pub probe: &'static Probe,
-    /// What became of it.
-    pub state: State,
-    /// Why it isn't attached; empty if it is.
-    pub why: String,
-}
-
-/// A link that detaches when it is dropped.
-#[expect(dead_code, reason = "links are held for what happens when they are dropped")]
-enum Link {
-    TpBtf(BtfTracePointLink),
-    RawTp(RawTracePointLink),
-}
-
-struct Slot {
-    planned: Planned,
-    /// What the kernel said, if it refused.
-    refused: Option<String>,
-    loaded: bool,
-    link: Option<(Link, Option<Link>)>,
-    ever_attached: bool,
-}
-
 /// The loaded programs. Dropping it detaches and unloads them all.
 pub struct Probes {
     // Links go first: fields are dropped in order.
     slots: Vec<Slot>,
     rings: Vec<Ring>,
     logger: Option<EbpfLogger<ToStderr>>,
+    /// Whether programs can sit on functions, or what the kernel says.
+    fentry: Result<(), String>,
+    mode: Mode,
     ebpf: Ebpf,
 }
 
@@ -147,7 +116,11 @@ impl Probes {
     ///
     /// # Errors
     /// As there, but for [`LoadError::Impossible`].
-    pub fn load_planned(object: &[u8], plan: Plan, options: &Options) -> Result<Self, LoadError> {
+    pub fn load_planned(
+        object: &[u8],
+        mut plan: Plan,
+        options: &Options,
+    ) -> Result<Self, LoadError> {
         if !Privileges::current().suffice() {
             return Err(LoadError::Privileges);
         }
@@ -163,27 +136,54 @@ impl Probes {
         let rings = rings::create(&mut ebpf, options.buffer)?;
         let logger =
             options.debug.then(|| EbpfLogger::init_with_logger(&mut ebpf, ToStderr).ok()).flatten();
-        let mut slots = Vec::with_capacity(plan.probes.len());
-        for planned in plan.probes {
-            let refusal = match planned.skip {
+        let fentry = program::try_fentry(&mut ebpf, &kernel);
+        let mode = match (options.mode, &fentry) {
+            (Some(Mode::Tracepoint), _) => {
+                plan.without_full("tracepoint mode was asked for");
+                Mode::Tracepoint
+            }
+            (None | Some(Mode::Full), Ok(())) => Mode::Full,
+            (Some(Mode::Full), Err(why)) => return Err(LoadError::NoFull(why.clone())),
+            (None, Err(why)) => {
+                plan.without_full(why);
+                Mode::Tracepoint
+            }
+        };
+        let mut slots: Vec<Slot> = Vec::with_capacity(plan.probes.len());
+        for mut planned in plan.probes {
+            // What was to tell the same may have been refused.
+            if let Some(Skip::Told(by)) = planned.skip
+                && !slots.iter().any(|slot| slot.planned.probe.name == by && slot.loaded)
+            {
+                planned.skip = None;
+            }
+            let loaded = match planned.skip {
                 Some(_) => None,
-                None => load_one(&mut ebpf, planned.probe, &kernel).err(),
+                None => Some(program::load(&mut ebpf, planned.probe, &kernel)),
             };
-            if let Some(error) = &refusal
+            if let Some(Err(error)) = &loaded
                 && planned.probe.need == Need::Required
                 && not_permitted(error)
             {
                 return Err(LoadError::NotPermitted(reason(error)));
             }
-            slots.push(Slot {
-                loaded: planned.skip.is_none() && refusal.is_none(),
-                refused: refusal.as_ref().map(reason),
-                planned,
-                link: None,
-                ever_attached: false,
-            });
+            slots.push(Slot::new(planned, loaded));
         }
-        Ok(Self { slots, rings, logger, ebpf })
+        Ok(Self { slots, rings, logger, fentry, mode, ebpf })
+    }
+
+    /// What the probes can see.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Whether this kernel lets programs sit on functions, which full mode takes.
+    ///
+    /// # Errors
+    /// The kernel's reason.
+    pub fn fentry(&self) -> Result<(), &str> {
+        self.fentry.as_ref().copied().map_err(String::as_str)
     }
 
     /// Attaches what is attached for the whole run.
@@ -201,11 +201,22 @@ impl Probes {
         self.attach_group(When::WhileRegistered);
     }
 
+    /// Attaches the probes on instructions, each at all the places that are named for it, or at none.
+    /// The text audit names them; what came of it stands in [`states`](Self::states). In tracepoint
+    /// mode there are none to attach.
+    pub fn attach_sync_sites(&mut self, sites: &[SyncSite]) {
+        let Self { slots, ebpf, .. } = self;
+        for slot in slots.iter_mut().filter(|slot| slot.planned.probe.when == When::AtSites) {
+            let name = slot.planned.probe.name;
+            slot.attach_at(ebpf, sites.iter().filter(|site| site.program == name));
+        }
+    }
+
     /// Takes away what [`attach_registered`](Self::attach_registered) attached.
     pub fn detach_registered(&mut self) {
         for slot in &mut self.slots {
             if slot.planned.probe.when == When::WhileRegistered {
-                slot.link = None;
+                slot.detach();
             }
         }
     }
@@ -214,7 +225,7 @@ impl Probes {
     /// moment may still write its last record.
     pub fn detach(&mut self) {
         for slot in &mut self.slots {
-            slot.link = None;
+            slot.detach();
         }
     }
 
@@ -228,58 +239,44 @@ impl Probes {
             .iter_mut()
             .find(|slot| slot.planned.probe.name == name)
             .ok_or_else(|| format!("there is no probe {name}"))?;
-        let had = slot.link.is_some();
+        let had = slot.is_attached();
         slot.attach(ebpf);
         if !had {
-            slot.link = None;
+            slot.detach();
         }
         let state = slot.state();
         if state.state == State::Attached { Ok(()) } else { Err(state.why) }
     }
 
-    /// Puts a program that does nothing on a function that nobody calls, and takes it away again:
-    /// whether full mode is possible.
-    ///
-    /// # Errors
-    /// The kernel's reason.
-    pub fn try_fentry(&mut self) -> Result<(), String> {
-        const FUNCTION: &str = "bpf_fentry_test1";
-        let kernel = KernelBtf::from_sys_fs().map_err(|error| error.to_string())?;
-        let Some(Program::FEntry(program)) = self.ebpf.program_mut("fentry_test") else {
-            return Err("the eBPF object has no program to try it with".to_owned());
-        };
-        let tried = program
-            .load(FUNCTION, &kernel)
-            .and_then(|()| program.attach())
-            .and_then(|id| program.take_link(id));
-        // Loaded or not, it has served its purpose; the link goes here too.
-        let result = tried.map(drop).map_err(|error| reason(&error));
-        let _ = program.unload();
-        result
-    }
-
     /// Every probe of the table and what became of it.
     #[must_use]
     pub fn states(&self) -> Vec<ProbeState> {
-        self.slots.iter().map(Slot::state).collect()
+        let state = |slot: &Slot| {
+            let state = slot.state();
+            ProbeState { lost: state.lost && !self.is_replaced(state.probe.name), ..state }
+        };
+        self.slots.iter().map(state).collect()
     }
 
-    /// What is missed because a probe of some importance is missing.
+    /// What is missed because a probe of some importance is missing, and none took its place.
     #[must_use]
     pub fn losses(&self) -> Vec<Loss> {
         self.states()
             .into_iter()
-            .filter(|state| state.probe.need <= Need::Important)
-            .filter(|state| {
-                state.state == State::Failed
-                    || self.slot(state.probe).is_some_and(|slot| slot.planned.skip.is_some())
-            })
+            .filter(|state| state.probe.need <= Need::Important && state.lost)
             .map(|ProbeState { probe, why, .. }| Loss {
                 name: probe.name,
                 lost: probe.lost_without,
                 why,
             })
             .collect()
+    }
+
+    /// Whether all that is to replace this probe is there.
+    fn is_replaced(&self, name: &str) -> bool {
+        let mut instead =
+            self.slots.iter().filter(|slot| slot.planned.probe.replaces == name).peekable();
+        instead.peek().is_some() && instead.all(|slot| slot.loaded)
     }
 
     /// Hands out the buffers, one for each possible CPU; they can be had once.
@@ -328,10 +325,6 @@ impl Probes {
         }
     }
 
-    fn slot(&self, probe: &Probe) -> Option<&Slot> {
-        self.slots.iter().find(|slot| slot.planned.probe.name == probe.name)
-    }
-
     fn attach_group(&mut self, when: When) {
         let Self { slots, ebpf, .. } = self;
         for slot in slots.iter_mut().filter(|slot| slot.planned.probe.when == when) {
@@ -351,46 +344,6 @@ impl Probes {
     }
 }
 
-impl Slot {
-    fn attach(&mut self, ebpf: &mut Ebpf) {
-        if !self.loaded || self.link.is_some() {
-            return;
-        }
-        let probe = self.planned.probe;
-        // The second of a pair after the first: the kernel runs them in this order.
-        let both = attach_one(ebpf, probe, probe.name).and_then(|first| {
-            let again = (!probe.again.is_empty()).then(|| attach_one(ebpf, probe, probe.again));
-            Ok((first, again.transpose()?))
-        });
-        match both {
-            Ok(links) => {
-                self.link = Some(links);
-                self.ever_attached = true;
-                self.refused = None;
-            }
-            Err(error) => self.refused = Some(reason(&error)),
-        }
-    }
-
-    fn state(&self) -> ProbeState {
-        let (state, why) = match (&self.planned.skip, &self.refused) {
-            (Some(skip), _) => (State::Skipped, skip.to_string()),
-            (None, Some(refused)) => (State::Failed, refused.clone()),
-            (None, None) if self.ever_attached => (State::Attached, String::new()),
-            (None, None) => {
-                let why = match self.planned.probe.when {
-                    When::Always => "not attached yet",
-                    When::WhileRegistered => {
-                        "attached only while a SYNC_CORE-registered mm exists; there was none"
-                    }
-                };
-                (State::Skipped, why.to_owned())
-            }
-        };
-        ProbeState { probe: self.planned.probe, state, why }
-    }
-}
-
 /// Takes the object apart, creates its maps, and tells the programs the offsets.
 fn open(object: &[u8], plan: &Plan, kernel: &KernelBtf, debug: bool) -> Result<Ebpf, LoadError> {
     let level = if debug { u8::MAX } else { 0 };
@@ -403,6 +356,10 @@ fn open(object: &[u8], plan: &Plan, kernel: &KernelBtf, debug: bool) -> Result<E
     for (field, offset) in &plan.offsets {
         loader.override_global(field.info().global, offset, true);
     }
+    let per_cpu = plan.per_cpu.globals();
+    for (name, value) in &per_cpu {
+        loader.override_global(name, value, true);
+    }
     loader.load(object).map_err(|error| match &error {
         EbpfError::MapError(MapError::CreateError { io_error, .. })
             if io_error.raw_os_error() == Some(libc::EPERM) =>
@@ -411,32 +368,4 @@ fn open(object: &[u8], plan: &Plan, kernel: &KernelBtf, debug: bool) -> Result<E
         }
         _ => error.into(),
     })
-}
-
-fn load_one(ebpf: &mut Ebpf, probe: &Probe, kernel: &KernelBtf) -> Result<(), ProgramError> {
-    for name in [probe.name, probe.again] {
-        match (probe.kind, ebpf.program_mut(name)) {
-            _ if name.is_empty() => {}
-            (ProbeKind::TpBtf, Some(Program::BtfTracePoint(program))) => {
-                program.load(probe.name, kernel)?;
-            }
-            (ProbeKind::RawTp, Some(Program::RawTracePoint(program))) => program.load()?,
-            _ => return Err(ProgramError::UnexpectedProgramType),
-        }
-    }
-    Ok(())
-}
-
-fn attach_one(ebpf: &mut Ebpf, probe: &Probe, program: &str) -> Result<Link, ProgramError> {
-    match (probe.kind, ebpf.program_mut(program)) {
-        (ProbeKind::TpBtf, Some(Program::BtfTracePoint(program))) => {
-            let id = program.attach()?;
-            Ok(Link::TpBtf(program.take_link(id)?))
-        }
-        (ProbeKind::RawTp, Some(Program::RawTracePoint(program))) => {
-            let id = program.attach(probe.name)?;
-            Ok(Link::RawTp(program.take_link(id)?))
-        }
-        _ => Err(ProgramError::UnexpectedProgramType),
-    }
 }

@@ -14,8 +14,22 @@ pub mod table;
 
 mod counters;
 mod log;
+mod percpu;
+mod program;
 mod refusal;
+mod slot;
 
 pub use counters::{CpuCounters, LOST_KINDS, Missed};
-pub use loader::{LoadError, Options, ProbeState, Probes, State};
+pub use loader::{LoadError, Options, Probes};
+pub use percpu::{PerCpu, Symbols};
 pub use refusal::reason;
+pub use slot::{ProbeState, State, SyncSite, Verifier};
+
+/// What the probes can see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Tracepoints alone.
+    Tracepoint,
+    /// Also functions, per-CPU variables and instructions.
+    Full,
+}

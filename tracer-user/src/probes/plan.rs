@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     btf::{Arg, Btf, Prototype},
+    percpu::{PerCpu, Symbols},
     table::{Field, Need, PROBES, Probe, ProbeKind, Shape, UsedArg},
 };
 
@@ -14,6 +15,8 @@ pub struct Plan {
     pub probes: Vec<Planned>,
     /// The offset of every field that was found.
     pub offsets: BTreeMap<Field, u32>,
+    /// Where the per-CPU variables are.
+    pub per_cpu: PerCpu,
 }
 
 /// A probe and what is to become of it.
@@ -38,6 +41,26 @@ pub enum Skip {
         /// Where it exists, in parentheses; may be empty.
         aside: String,
     },
+    /// The kernel has no such function that a program could sit on.
+    #[error(
+        "this kernel has no function {0} that a program can sit on: it is inlined, or the compiler has \
+         made another of it ({0}.isra.0)"
+    )]
+    NoFunction(&'static str),
+    /// A per-CPU variable can't be read, and there is nothing else to tell.
+    #[error("{name} can't be read: {why}")]
+    Variable {
+        /// The variable.
+        name: &'static str,
+        /// Why not.
+        why: String,
+    },
+    /// Another probe tells the same.
+    #[error("{0} tells the same")]
+    Told(&'static str),
+    /// It belongs to full mode, and this isn't it.
+    #[error("it takes full mode: {0}")]
+    Mode(String),
     /// It has other arguments than the program reads.
     #[error("{0}")]
     Shape(String),
@@ -83,9 +106,29 @@ pub struct Loss {
 }
 
 impl Plan {
-    /// Looks up every field and tracepoint of the table in `btf`.
+    /// What will be missed because a probe of some importance can't be had.
+    pub fn losses(&self) -> impl Iterator<Item = Loss> + '_ {
+        self.probes.iter().filter_map(|planned| {
+            let skip = planned.skip.as_ref().filter(|skip| skip.is_loss())?;
+            (planned.probe.need <= Need::Important).then(|| Loss {
+                name: planned.probe.name,
+                lost: planned.probe.lost_without,
+                why: skip.to_string(),
+            })
+        })
+    }
+
+    /// Looks up every field, tracepoint and function of the table in `btf`; what that doesn't tell of
+    /// per-CPU variables, in the running kernel's symbols.
     #[must_use]
     pub fn new(btf: &Btf) -> Self {
+        Self::with_symbols(btf, Symbols::read)
+    }
+
+    /// As [`new`](Self::new), with symbols from elsewhere; they may not be asked for.
+    #[must_use]
+    pub fn with_symbols(btf: &Btf, symbols: impl FnOnce() -> Result<Symbols, String>) -> Self {
+        let per_cpu = PerCpu::find(btf, symbols);
         let mut offsets = BTreeMap::new();
         let mut missing = BTreeMap::new();
         for &field in Field::ALL {
@@ -95,11 +138,19 @@ impl Plan {
                 Err(error) => drop(missing.insert(field, error.to_string())),
             }
         }
-        let probes = PROBES
-            .iter()
-            .map(|probe| Planned { probe, skip: obstacle(probe, btf, &missing) })
-            .collect();
-        Self { probes, offsets }
+        let mut probes: Vec<Planned> = Vec::with_capacity(PROBES.len());
+        for probe in PROBES {
+            let skip = obstacle(probe, btf, &missing, &per_cpu, &probes);
+            probes.push(Planned { probe, skip });
+        }
+        Self { probes, offsets, per_cpu }
+    }
+
+    /// Leaves out what only full mode has, for this reason.
+    pub fn without_full(&mut self, why: &str) {
+        for planned in self.probes.iter_mut().filter(|planned| planned.probe.kind.is_full()) {
+            planned.skip = Some(Skip::Mode(why.to_owned()));
+        }
     }
 
     /// Whether anything can be judged at all.
@@ -134,45 +185,74 @@ impl Plan {
         }
         Ok(())
     }
+}
 
-    /// What will be missed because a probe of some importance can't be had.
-    pub fn losses(&self) -> impl Iterator<Item = Loss> + '_ {
-        self.probes.iter().filter_map(|planned| {
-            let skip = planned.skip.as_ref()?;
-            (planned.probe.need <= Need::Important).then(|| Loss {
-                name: planned.probe.name,
-                lost: planned.probe.lost_without,
-                why: skip.to_string(),
-            })
-        })
+impl Skip {
+    /// Whether something is missed for this reason: not where another probe takes its place, nor
+    /// where a whole mode is left out, which is said elsewhere.
+    #[must_use]
+    pub const fn is_loss(&self) -> bool {
+        !matches!(self, Self::Told(_) | Self::Mode(_))
     }
 }
 
-fn obstacle(probe: &'static Probe, btf: &Btf, missing: &BTreeMap<Field, String>) -> Option<Skip> {
-    match probe.kind {
-        ProbeKind::TpBtf | ProbeKind::RawTp => match btf.tracepoint(probe.name) {
-            Ok(Some(prototype)) => {
-                if let Err(why) = has_arguments(probe, &prototype) {
-                    return Some(Skip::Shape(why));
-                }
-            }
-            Ok(None) => {
-                let aside = match (probe.since, probe.config) {
-                    ("any", "") => String::new(),
-                    ("any", config) => format!(" (it takes {config})"),
-                    (since, _) => format!(" (there from {since} on)"),
-                };
-                return Some(Skip::Absent { subsystem: probe.subsystem, name: probe.name, aside });
-            }
-            Err(error) => return Some(Skip::Shape(error.to_string())),
-        },
-        ProbeKind::Fentry | ProbeKind::Fexit | ProbeKind::Kprobe | ProbeKind::PerCpuVar => {}
+/// Why `probe` can't be had, or need not be; `before` is what was decided on the rows before it.
+fn obstacle(
+    probe: &'static Probe,
+    btf: &Btf,
+    missing: &BTreeMap<Field, String>,
+    per_cpu: &PerCpu,
+    before: &[Planned],
+) -> Option<Skip> {
+    let there = |name: &str| {
+        before.iter().any(|planned| planned.probe.name == name && planned.skip.is_none())
+    };
+    if let Some(skip) = lacking(probe, btf) {
+        return Some(skip);
     }
-    let why = probe.fields.iter().find_map(|field| missing.get(field))?;
-    Some(Skip::Field(why.clone()))
+    if probe.kind == ProbeKind::PerCpuVar
+        && let Some(why) = per_cpu.obstacle(probe.name)
+    {
+        return Some(Skip::Variable { name: probe.name, why: why.to_owned() });
+    }
+    if let Some(why) = probe.fields.iter().find_map(|field| missing.get(field)) {
+        return Some(Skip::Field(why.clone()));
+    }
+    if probe.only_reads
+        && let Some(&name) = probe.reads.iter().find(|name| !there(name))
+    {
+        let why = "it has nothing else to tell".to_owned();
+        return Some(Skip::Variable { name, why });
+    }
+    (!probe.replaces.is_empty() && there(probe.replaces)).then_some(Skip::Told(probe.replaces))
 }
 
-/// Whether the tracepoint has what the program reads.
+/// What the kernel lacks of what the program sits on.
+fn lacking(probe: &'static Probe, btf: &Btf) -> Option<Skip> {
+    let (prototype, absent) = match probe.kind {
+        ProbeKind::TpBtf | ProbeKind::RawTp => {
+            let aside = match (probe.since, probe.config) {
+                ("any", "") => String::new(),
+                ("any", config) => format!(" (it takes {config})"),
+                (since, _) => format!(" (there from {since} on)"),
+            };
+            let absent = Skip::Absent { subsystem: probe.subsystem, name: probe.name, aside };
+            (btf.tracepoint(probe.name), absent)
+        }
+        ProbeKind::Fentry | ProbeKind::Fexit => {
+            (btf.function(probe.target()), Skip::NoFunction(probe.target()))
+        }
+        // Where an instruction is, only the kernel's text tells.
+        ProbeKind::Kprobe | ProbeKind::PerCpuVar => return None,
+    };
+    match prototype {
+        Ok(Some(prototype)) => has_arguments(probe, &prototype).err().map(Skip::Shape),
+        Ok(None) => Some(absent),
+        Err(error) => Some(Skip::Shape(error.to_string())),
+    }
+}
+
+/// Whether the tracepoint or function has what the program reads.
 fn has_arguments(probe: &Probe, prototype: &Prototype) -> Result<(), String> {
     let Prototype(args) = prototype;
     for used in probe.args {
@@ -181,7 +261,7 @@ fn has_arguments(probe: &Probe, prototype: &Prototype) -> Result<(), String> {
             let since = used.since.map(|since| format!(", which came with {since}"));
             return Err(format!(
                 "{} has {} arguments on this kernel; {place} is needed{}",
-                probe.name,
+                probe.target(),
                 args.len(),
                 since.unwrap_or_default(),
             ));
@@ -189,7 +269,7 @@ fn has_arguments(probe: &Probe, prototype: &Prototype) -> Result<(), String> {
         if !accepts(probe.kind, used, found) {
             return Err(format!(
                 "{place} of {} is {found} on this kernel; {} is expected",
-                probe.name,
+                probe.target(),
                 expected(used.shape),
             ));
         }
@@ -200,8 +280,9 @@ fn has_arguments(probe: &Probe, prototype: &Prototype) -> Result<(), String> {
 fn accepts(kind: ProbeKind, used: &UsedArg, found: &Arg) -> bool {
     match (used.shape, found) {
         (Shape::Struct(wanted), Arg::Struct(found)) => wanted == found,
-        // kernel/bpf/btf.c:btf_ctx_access lets no BTF tracepoint touch a pointer to a function.
-        (Shape::Word, Arg::Function) => kind == ProbeKind::RawTp,
+        // kernel/bpf/btf.c:btf_ctx_access lets no program touch a pointer to a function that has a
+        // type; to a raw tracepoint it is a number, and on a function a helper gives it as one.
+        (Shape::Word, Arg::Function) => kind != ProbeKind::TpBtf,
         (Shape::Number | Shape::Word, Arg::Number)
         | (Shape::Word, Arg::Struct(_) | Arg::Pointer) => true,
         _ => false,

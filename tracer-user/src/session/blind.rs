@@ -1,9 +1,16 @@
-//! What tracepoint mode can't see, by name.
+//! What the mode of a run can't see, by name.
 
-use crate::{engine::Engine, report::Blindness, source::live::Live};
+use crate::{
+    engine::Engine,
+    probes::{Mode, ProbeState, State, table::ProbeKind},
+    report::Blindness,
+    source::live::Live,
+};
 
-/// What this mode can't see on any kernel.
-const ALWAYS: &[(&str, &str)] = &[
+type Spot = (&'static str, &'static str);
+
+/// What tracepoint mode can't see on any kernel.
+const TRACEPOINT: &[Spot] = &[
     (
         "whether finish_task_switch and ipi_sync_core really serialize",
         "no tracepoint stands there; taken from the kernel's source and marked \"assumed\"",
@@ -20,16 +27,77 @@ const ALWAYS: &[(&str, &str)] = &[
         "kthread_use_mm before the kernel thread is switched out",
         "no tracepoint; seen at the switch as the thread's mm",
     ),
+];
+
+/// What full mode can't see on any kernel.
+const FULL: &[Spot] = &[
     (
-        "exceptions other than page faults, in user and kernel mode",
-        "no tracepoint; each ends in an IRET, so a finding may be milder than it reads",
+        "whether a flush by batches (arch_tlbbatch_flush: reclaim, migration) reached every CPU",
+        "it names no mm and no generation, so R3 asks for nothing after it",
+    ),
+    (
+        "returns to user mode without a context switch before them",
+        "switch_fpu_return does not run then; inferred from the next system call, page fault or \
+         interrupt of that thread",
+    ),
+    (
+        "TLB entries themselves",
+        "R3 judges the generation that a CPU claims to have reached (cpu_tlbstate.ctxs), not what \
+         its TLB holds",
     ),
 ];
 
-/// What can't be seen here: what no tracepoint shows, and what the missing ones would have.
+/// What no mode can see.
+const ALWAYS: &[Spot] = &[(
+    "exceptions other than page faults, in user and kernel mode",
+    "no tracepoint; each ends in an IRET, so a finding may be milder than it reads",
+)];
+
+const BROADCAST: Spot = (
+    "flushes by broadcast (INVLPGB)",
+    "they leave no generation behind: where one may have been, R3 and R4 stay undecided",
+);
+const HYPERVISOR: Spot = (
+    "flushes by the hypervisor",
+    "flush_tlb_multi is not the kernel's own here: a virtual CPU that was not running stays behind \
+     in its generations, and R3 and R4 stay undecided",
+);
+
+/// The functions whose serializing instructions a probe may sit on, and what is known without one.
+const PROMISES: [(&str, &str); 2] = [
+    ("finish_task_switch", "whether finish_task_switch serialized, each time"),
+    ("ipi_sync_core", "whether ipi_sync_core serialized, each time"),
+];
+const PROMISE_WHY: &str = "no probe sits on the instruction; known from the kernel's text or its \
+                           source, as the evidence says";
+
+/// What can't be seen here: what the mode does not show, and what the missing probes would have.
 pub(super) fn spots(live: &mut Live, engine: &Engine) -> Vec<Blindness> {
-    let always =
-        ALWAYS.iter().map(|&(what, why)| Blindness { what: what.to_owned(), why: why.to_owned() });
+    let states = live.probes().states();
+    let mut spots: Vec<Spot> = Vec::new();
+    match live.probes().mode() {
+        Mode::Tracepoint => spots.extend(TRACEPOINT),
+        Mode::Full => {
+            spots.extend(FULL);
+            let config = engine.config();
+            spots.extend(config.invlpgb.then_some(BROADCAST));
+            spots.extend(config.pv_flush.then_some(HYPERVISOR));
+            for (function, what) in PROMISES {
+                let probed = |state: &ProbeState| {
+                    state.probe.kind == ProbeKind::Kprobe
+                        && state.state == State::Attached
+                        && state.probe.name.starts_with(function)
+                };
+                if !states.iter().any(probed) {
+                    spots.push((what, PROMISE_WHY));
+                }
+            }
+        }
+    }
+    spots.extend(ALWAYS);
+    let named = spots
+        .into_iter()
+        .map(|(what, why)| Blindness { what: what.to_owned(), why: why.to_owned() });
     let missing = live.probes().losses().into_iter().map(|loss| Blindness {
         what: loss.lost.to_owned(),
         why: format!("{}: {}", loss.name, loss.why),
@@ -40,5 +108,5 @@ pub(super) fn spots(live: &mut Live, engine: &Engine) -> Vec<Blindness> {
         why: "this kernel runs no probes while they are current; their switches out are inferred"
             .to_owned(),
     });
-    always.chain(missing).chain(dark).collect()
+    named.chain(missing).chain(dark).collect()
 }

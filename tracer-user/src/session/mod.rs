@@ -11,22 +11,26 @@
 mod blind;
 mod clock;
 mod prime;
+mod promises;
 mod reasons;
 mod syscalls;
 
 use std::{io, time::Duration};
 
-use tracer_common::{model::Config, wire::Kind};
+use tracer_common::{
+    model::{Config, Rule},
+    wire::Kind,
+};
 
 use crate::{
     engine::Engine,
     kernel,
-    probes::{LoadError, Options, Probes, State},
+    probes::{self, LoadError, Options, Probes, State},
     report::{self, Attach, Mode, Report},
     source::{Source, SourceError, live::Live},
 };
 
-use self::{clock::now, syscalls::Syscalls};
+use self::{clock::now, promises::Promises, syscalls::Syscalls};
 pub use syscalls::When as SyscallProbes;
 
 /// How often the buffers are emptied. Nothing wakes the reader, so this is its only clock.
@@ -66,7 +70,7 @@ struct Window {
     start: u64,
     ctxt: Option<u64>,
     cpu_time: Duration,
-    lost: [u64; crate::probes::LOST_KINDS],
+    lost: [u64; probes::LOST_KINDS],
     missed: u64,
 }
 
@@ -75,6 +79,7 @@ pub struct Session {
     live: Live,
     engine: Engine,
     kernel: report::Kernel,
+    promises: Promises,
     syscalls: Syscalls,
     window: Option<Window>,
     known_at: Option<u64>,
@@ -94,7 +99,8 @@ impl Session {
         let online = kernel::online_cpus()
             .map_err(|source| SessionError::Machine { what: "the list of CPUs", source })?;
         live.probes().attach()?;
-        let config = config(&kernel, live.probes());
+        let promises = promises::keep(live.probes());
+        let config = config(&kernel, live.probes(), &promises);
         let mut engine = Engine::new(config, possible);
         for cpu in (0..possible).filter(|cpu| !online.contains(cpu)) {
             engine.set_offline(cpu);
@@ -108,6 +114,7 @@ impl Session {
             live,
             engine,
             kernel,
+            promises,
             syscalls: Syscalls::new(syscalls),
             window: None,
             known_at: None,
@@ -150,7 +157,7 @@ impl Session {
         self.sweep_until(start)?;
         self.engine.restart_counts();
         self.syscalls.restart(start);
-        let mut lost = [0; crate::probes::LOST_KINDS];
+        let mut lost = [0; probes::LOST_KINDS];
         for cpu in &counters {
             for (sum, lost) in lost.iter_mut().zip(cpu.lost) {
                 *sum += lost;
@@ -240,6 +247,11 @@ impl Session {
         (self.engine.events(), self.engine.lost(), self.engine.found())
     }
 
+    /// The first finding of each rule that was broken so far: the rule, and one plain sentence.
+    pub fn first_findings(&self) -> impl Iterator<Item = (Rule, String)> {
+        self.engine.first_findings()
+    }
+
     /// Closes the window and says what it comes to. Nothing stays attached.
     ///
     /// # Errors
@@ -261,9 +273,13 @@ impl Session {
 
         let judged = self.engine.judged(end);
         let mut report = Report {
-            mode: Mode::Tracepoint,
+            mode: match self.live.probes().mode() {
+                probes::Mode::Tracepoint => Mode::Tracepoint,
+                probes::Mode::Full => Mode::Full,
+            },
             kernel: std::mem::take(&mut self.kernel),
             probes: probe_states(self.live.probes()),
+            text_audit: self.promises.told(),
             duration_ns: end - start,
             window: report::Window {
                 start_ns: start,
@@ -329,7 +345,7 @@ impl Session {
 }
 
 /// What the model must know of this kernel and of the probes, now that they are attached.
-fn config(kernel: &report::Kernel, probes: &mut Probes) -> Config {
+fn config(kernel: &report::Kernel, probes: &mut Probes, promises: &Promises) -> Config {
     let states = probes.states();
     let has = |name: &str| {
         states.iter().any(|state| state.probe.name == name && state.state == State::Attached)
@@ -338,8 +354,12 @@ fn config(kernel: &report::Kernel, probes: &mut Probes) -> Config {
         pti: kernel.pti.unwrap_or(false),
         fred: kernel.fred.unwrap_or(false),
         invlpgb: kernel.invlpgb.unwrap_or(false),
+        // Unknown counts as the kernel's own: without a hypervisor there is no other.
+        pv_flush: kernel.flush_tlb_multi.as_deref().is_some_and(|whose| whose != "native"),
         sees_cr3: has("tlb_flush"),
-        sees_csd: has("csd_function_entry"),
+        sees_csd: has("csd_function_entry") || has("ipi_sync_core"),
+        finish_task_switch: promises.finish_task_switch,
+        ipi_sync_core: promises.ipi_sync_core,
         ..Config::default()
     }
 }
@@ -363,8 +383,8 @@ fn probe_states(probes: &Probes) -> Vec<report::Probe> {
 
 /// Records that found no room since `before`, by the name of their kind.
 fn lost_by_probe(
-    counters: &[crate::probes::CpuCounters],
-    before: &[u64; crate::probes::LOST_KINDS],
+    counters: &[probes::CpuCounters],
+    before: &[u64; probes::LOST_KINDS],
 ) -> std::collections::BTreeMap<String, u64> {
     let mut lost = std::collections::BTreeMap::new();
     for (kind, before) in before.iter().enumerate() {

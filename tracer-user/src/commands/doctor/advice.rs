@@ -43,7 +43,9 @@ pub(super) fn advice(doctor: &Doctor) -> Vec<String> {
     }
     let absent = |name: &str| {
         doctor.probes.iter().any(|probe| {
-            probe.name == name && probe.why.starts_with("this kernel has no tracepoint")
+            probe.name == name
+                && probe.lost
+                && probe.why.starts_with("this kernel has no tracepoint")
         })
     };
     if absent("csd_function_entry") {
@@ -54,8 +56,8 @@ pub(super) fn advice(doctor: &Doctor) -> Vec<String> {
     }
     if doctor.modes.tracepoint.ok && !doctor.modes.full.ok {
         say(
-            "R3 to R6 need full mode; R1, R2 and R7 are judged in tracepoint mode. `unlazy check` says \
-             in its report what it could not see.",
+            "R3 to R6 need full mode, which this kernel doesn't allow; R1, R2 and R7 are judged in \
+             tracepoint mode. `unlazy check` says in its report what it could not see.",
         );
     }
     advice

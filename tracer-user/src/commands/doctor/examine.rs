@@ -4,16 +4,19 @@ use std::path::Path;
 
 use super::{
     advice::advice,
-    report::{BtfFile, Doctor, Mode, Modes, ProbeLine, SCHEMA, Tried, Works},
+    report::{BtfFile, Doctor, Mode, Modes, ProbeLine, SCHEMA, Tried, Verifier, Works},
 };
-use crate::probes::{
-    LoadError, Options, ProbeState, Probes,
-    btf::{Btf, KERNEL_BTF},
-    object,
-    plan::Plan,
-    privileges::Privileges,
-    rings,
-    table::{Need, PROBES},
+use crate::{
+    audit::{self, Sources},
+    probes::{
+        LoadError, Options, ProbeState, Probes,
+        btf::{Btf, KERNEL_BTF},
+        object,
+        plan::Plan,
+        privileges::Privileges,
+        rings,
+        table::{Need, PROBES},
+    },
 };
 
 /// Loads every program, attaches each alone, takes it away again, and says what happened. `kernel`
@@ -28,37 +31,60 @@ pub fn examine(kernel: serde_json::Value, btf: Option<&Path>) -> Doctor {
         bytes: types.as_ref().ok().map(Btf::bytes),
         why: types.as_ref().err().map(ToString::to_string).unwrap_or_default(),
     };
+    // Another kernel's types would not fit the running kernel's text.
+    let own = btf.and_then(|_| Btf::from_file(Path::new(KERNEL_BTF)).ok());
+    let types_of_text = if btf.is_some() { own.as_ref() } else { types.as_ref().ok() };
+    let text_audit = audit::run(&Sources::live(types_of_text));
     let (probes, modes) = match types {
         Ok(types) => try_out(&Plan::new(&types), btf),
         Err(error) => {
             let why = LoadError::Btf(error).to_string();
             (
-                lines(|_| (Tried::Skipped, "not tried: there is no usable BTF".to_owned())),
+                lines(|_| Line::skipped("not tried: there is no usable BTF".to_owned())),
                 neither(&why),
             )
         }
     };
     let mut doctor = Doctor {
         schema: SCHEMA,
-        mode: modes.tracepoint.ok.then_some(Mode::Tracepoint),
+        mode: match (modes.tracepoint.ok, modes.full.ok) {
+            (_, true) => Some(Mode::Full),
+            (true, false) => Some(Mode::Tracepoint),
+            (false, false) => None,
+        },
         kernel,
         privileges: privileges.into(),
         btf: file,
         probes,
         modes,
+        text_audit,
         advice: Vec::new(),
     };
     doctor.advice = advice(&doctor);
     doctor
 }
 
+/// What there is to say of one probe.
+struct Line {
+    state: Tried,
+    why: String,
+    lost: bool,
+    verifier: Option<Verifier>,
+}
+
+impl Line {
+    const fn skipped(why: String) -> Self {
+        Self { state: Tried::Skipped, why, lost: false, verifier: None }
+    }
+}
+
 /// A line for each probe of the table.
-fn lines(mut state: impl FnMut(usize) -> (Tried, String)) -> Vec<ProbeLine> {
+fn lines(mut line: impl FnMut(usize) -> Line) -> Vec<ProbeLine> {
     PROBES
         .iter()
         .enumerate()
         .map(|(index, probe)| {
-            let (state, why) = state(index);
+            let Line { state, why, lost, verifier } = line(index);
             ProbeLine {
                 name: probe.name,
                 subsystem: probe.subsystem,
@@ -67,7 +93,9 @@ fn lines(mut state: impl FnMut(usize) -> (Tried, String)) -> Vec<ProbeLine> {
                 state,
                 why,
                 gives: probe.gives,
+                lost,
                 lost_without: probe.lost_without,
+                verifier,
             }
         })
         .collect()
@@ -80,11 +108,11 @@ fn neither(why: &str) -> Modes {
 
 /// What the plan alone says, where the kernel can't be asked because of `why`.
 fn untried(plan: &Plan, why: &LoadError) -> (Vec<ProbeLine>, Modes) {
-    let lines = lines(|index| {
-        let skip = plan.probes.get(index).and_then(|planned| planned.skip.as_ref());
-        let why = skip.map_or_else(|| format!("not tried: {}", short(why)), ToString::to_string);
-        (Tried::Skipped, why)
-    });
+    let lines =
+        lines(|index| match plan.probes.get(index).and_then(|planned| planned.skip.as_ref()) {
+            Some(skip) => Line { lost: skip.is_loss(), ..Line::skipped(skip.to_string()) },
+            None => Line::skipped(format!("not tried: {}", short(why))),
+        });
     let mut modes = neither(&why.to_string());
     modes.full.why = format!("not tried: {}", short(why));
     (lines, modes)
@@ -119,29 +147,30 @@ fn try_out(plan: &Plan, btf: Option<&Path>) -> (Vec<ProbeLine>, Modes) {
         let _ = probes.try_alone(probe.name);
     }
     let states = probes.states();
-    let full = match probes.try_fentry() {
-        // The probes of full mode don't exist yet; what the kernel allows is known all the same.
-        Ok(()) => Works {
-            ok: false,
-            why: "this kernel allows it; this version of unlazy has no probes for it yet"
-                .to_owned(),
-        },
-        Err(why) => Works { ok: false, why: format!("fentry: {why}") },
+    let tracepoint = works(&states, false);
+    let full = match probes.fentry() {
+        Ok(()) if !tracepoint.ok => tracepoint.clone(),
+        Ok(()) => works(&states, true),
+        Err(why) => Works { ok: false, why: why.to_owned() },
     };
-    let modes = Modes { tracepoint: tracepoint(&states), full };
     let mut states = states.into_iter();
     let lines = lines(|_| match states.next() {
-        Some(ProbeState { state, why, .. }) => (state.into(), why),
-        None => (Tried::Skipped, "not tried".to_owned()),
+        Some(ProbeState { state, why, lost, verifier, .. }) => {
+            Line { state: state.into(), why, lost, verifier: verifier.map(Into::into) }
+        }
+        None => Line::skipped("not tried".to_owned()),
     });
-    (lines, modes)
+    (lines, Modes { tracepoint, full })
 }
 
-/// Whether enough was attached, and what of importance was not.
-fn tracepoint(states: &[ProbeState]) -> Works {
+/// Whether enough was attached of what a mode has, or adds, and what of importance was not.
+fn works(states: &[ProbeState], full: bool) -> Works {
     let missing = |need: Need| {
         states.iter().filter(move |state| {
-            state.probe.need == need && Tried::from(state.state) != Tried::Attached
+            state.probe.kind.is_full() == full
+                && state.probe.need == need
+                && (state.lost || need == Need::Required)
+                && Tried::from(state.state) != Tried::Attached
         })
     };
     if let Some(state) = missing(Need::Required).next() {

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 pub use examine::examine;
-pub use report::{BtfFile, Doctor, Mode, Modes, Privilege, ProbeLine, SCHEMA, Tried};
+pub use report::{BtfFile, Doctor, Mode, Modes, Privilege, ProbeLine, SCHEMA, Tried, Verifier};
 
 use crate::output::{Sink, Target};
 

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::probes::{State, privileges::Privileges};
+use crate::{
+    audit::Audit,
+    probes::{self, State, privileges::Privileges},
+};
 
 /// The name and version of the contract that [`Doctor`] keeps.
 pub const SCHEMA: &str = "unlazy.doctor/1";
@@ -24,6 +27,8 @@ pub struct Doctor {
     pub probes: Vec<ProbeLine>,
     /// Which modes work.
     pub modes: Modes,
+    /// What the running kernel's text has where its source promises serialization.
+    pub text_audit: Audit,
     /// What to do, most important first.
     pub advice: Vec<String>,
 }
@@ -36,6 +41,15 @@ pub enum Mode {
     Tracepoint,
     /// Also functions and per-CPU variables.
     Full,
+}
+
+impl From<probes::Mode> for Mode {
+    fn from(mode: probes::Mode) -> Self {
+        match mode {
+            probes::Mode::Tracepoint => Self::Tracepoint,
+            probes::Mode::Full => Self::Full,
+        }
+    }
 }
 
 /// What this process may do.
@@ -103,9 +117,9 @@ impl From<State> for Tried {
 /// A probe of the table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ProbeLine {
-    /// The tracepoint's or function's name.
+    /// The program's or variable's name.
     pub name: &'static str,
-    /// The tracefs directory that holds it.
+    /// The tracefs directory that holds the tracepoint, or the part of the kernel.
     pub subsystem: &'static str,
     /// `tp_btf`, `raw_tp`, …
     pub kind: &'static str,
@@ -117,8 +131,26 @@ pub struct ProbeLine {
     pub why: String,
     /// What it gives.
     pub gives: &'static str,
+    /// Whether something is lost because it isn't there: not if another probe takes its place, or if
+    /// it belongs to a mode that is left out as a whole.
+    pub lost: bool,
     /// What is lost without it.
     pub lost_without: &'static str,
+    /// What its program cost the verifier; `null` if it was not loaded, or the kernel doesn't tell.
+    pub verifier: Option<Verifier>,
+}
+
+/// What a program cost the verifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Verifier {
+    /// Instructions that it processed.
+    pub instructions: u32,
+}
+
+impl From<probes::Verifier> for Verifier {
+    fn from(probes::Verifier { instructions }: probes::Verifier) -> Self {
+        Self { instructions }
+    }
 }
 
 /// Which modes work.

@@ -17,8 +17,10 @@ fn sample() -> Doctor {
         state,
         why: why.to_owned(),
         gives: "something",
+        lost: true,
         lost_without: "something that is worth a long explanation, so long that it has to be wrapped \
                        at the end of the line and goes on in the next",
+        verifier: Some(Verifier { instructions: 123 }),
     };
     Doctor {
         schema: SCHEMA,
@@ -36,6 +38,7 @@ fn sample() -> Doctor {
             tracepoint: Works { ok: true, why: "without one, two, three".to_owned() },
             full: Works { ok: false, why: "fentry: Operation not permitted".to_owned() },
         },
+        text_audit: crate::audit::unreadable("there is no text here"),
         advice: vec!["Do something about it. ".repeat(12)],
     }
 }
@@ -69,8 +72,17 @@ fn the_text_says_first_what_stands_in_the_way() {
 fn the_json_keeps_its_contract() {
     let json = serde_json::to_value(sample()).unwrap();
     let keys: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
-    let mut expected =
-        ["schema", "mode", "kernel", "privileges", "btf", "probes", "modes", "advice"];
+    let mut expected = [
+        "schema",
+        "mode",
+        "kernel",
+        "privileges",
+        "btf",
+        "probes",
+        "modes",
+        "text_audit",
+        "advice",
+    ];
     expected.sort_unstable();
     let mut sorted = keys;
     sorted.sort_unstable();
@@ -82,6 +94,7 @@ fn the_json_keeps_its_contract() {
     for key in ["name", "subsystem", "kind", "state", "why", "gives", "lost_without"] {
         assert!(json["probes"][0].get(key).is_some(), "{key}");
     }
+    assert_eq!(json["probes"][0]["verifier"]["instructions"], 123);
     assert_eq!(json["modes"]["full"]["ok"], false);
     assert!(json["advice"].is_array());
 }

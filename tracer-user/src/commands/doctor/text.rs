@@ -5,11 +5,14 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::report::{Doctor, Privilege, ProbeLine, Tried, Works};
+use crate::audit;
 
 /// The widest that a line may be.
 const COLUMNS: usize = 100;
 /// Where values begin.
 const INDENT: usize = 14;
+/// The same behind the names of audited functions.
+const AUDIT: usize = 21;
 
 /// The facts about the kernel that are shown, and how they are called.
 const FACTS: &[(&str, &str)] = &[
@@ -31,7 +34,9 @@ const FACTS: &[(&str, &str)] = &[
 
 pub(super) fn render(doctor: &Doctor) -> String {
     let mut out = String::new();
-    let answer = if doctor.modes.tracepoint.ok {
+    let answer = if doctor.modes.full.ok {
+        "unlazy can trace here, in full mode.".to_owned()
+    } else if doctor.modes.tracepoint.ok {
         "unlazy can trace here, in tracepoint mode.".to_owned()
     } else {
         format!("unlazy can't trace here: {}.", doctor.modes.tracepoint.why.trim_end_matches('.'))
@@ -50,6 +55,13 @@ pub(super) fn render(doctor: &Doctor) -> String {
     paragraph(&mut out, "full", INDENT, &works(&doctor.modes.full));
     out.push('\n');
     probes(&mut out, &doctor.probes);
+    out.push('\n');
+    let pti = doctor.kernel.get("pti") == Some(&Value::Bool(true));
+    for (index, (label, text)) in audit::lines(&doctor.text_audit, pti).into_iter().enumerate() {
+        let indent = if index == 0 { INDENT } else { 2 + AUDIT };
+        let label = if index == 0 { label.to_owned() } else { format!("  {label}") };
+        paragraph(&mut out, &label, indent, &text);
+    }
     if !doctor.advice.is_empty() {
         out.push_str("\nWhat to do\n");
         for advice in &doctor.advice {
@@ -135,8 +147,8 @@ fn probes(out: &mut String, probes: &[ProbeLine]) {
     let mut groups: Vec<(&ProbeLine, Vec<&str>)> = Vec::new();
     for probe in missing().filter(|probe| !probe.why.starts_with("not tried")) {
         let same = |other: &ProbeLine| {
-            (other.state, generic(other), other.lost_without)
-                == (probe.state, generic(probe), probe.lost_without)
+            let lost = |probe: &ProbeLine| probe.lost.then_some(probe.lost_without);
+            (other.state, generic(other), lost(other)) == (probe.state, generic(probe), lost(probe))
         };
         match groups.iter_mut().find(|(first, _)| same(first)) {
             Some((_, names)) => names.push(probe.name),
@@ -147,7 +159,9 @@ fn probes(out: &mut String, probes: &[ProbeLine]) {
         let state = if probe.state == Tried::Failed { "failed" } else { "skipped" };
         let why = if names.len() > 1 { generic(probe) } else { probe.why.clone() };
         paragraph(out, &format!("  {state}"), 2 + INDENT, &format!("{}: {why}", names.join(" ")));
-        paragraph(out, "", 4 + INDENT, &format!("without it: {}", probe.lost_without));
+        if probe.lost {
+            paragraph(out, "", 4 + INDENT, &format!("without it: {}", probe.lost_without));
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 mod edit;
 mod layout;
 mod member;
+mod percpu;
 mod prototype;
 #[cfg(test)]
 pub(crate) mod synth;
@@ -91,8 +92,10 @@ pub struct Member {
 /// A kernel's BTF, read and indexed.
 pub struct Btf {
     types: Types,
-    /// Named structs, unions and typedefs, which is all that is ever looked up by name.
+    /// Named structs, unions and typedefs.
     named: Vec<Named>,
+    /// Functions, which are many and seldom asked for.
+    functions: Vec<Named>,
 }
 
 #[derive(Clone, Copy)]
@@ -128,14 +131,19 @@ impl Btf {
     /// [`BtfError::Format`] if it isn't BTF, or is broken.
     pub fn parse(data: Vec<u8>) -> Result<Self, BtfError> {
         let types = Types::parse(data)?;
-        let mut named = Vec::new();
+        let (mut named, mut functions) = (Vec::new(), Vec::new());
         for id in 1..types.count() {
             let ty = types.get(id)?;
-            if ty.name != 0 && matches!(ty.kind, Kind::Struct | Kind::Union | Kind::Typedef) {
-                named.push(Named { name: ty.name, id, kind: ty.kind });
+            match ty.kind {
+                _ if ty.name == 0 => {}
+                Kind::Struct | Kind::Union | Kind::Typedef => {
+                    named.push(Named { name: ty.name, id, kind: ty.kind });
+                }
+                Kind::Func => functions.push(Named { name: ty.name, id, kind: ty.kind }),
+                _ => {}
             }
         }
-        Ok(Self { types, named })
+        Ok(Self { types, named, functions })
     }
 
     /// Size of the whole, in bytes.

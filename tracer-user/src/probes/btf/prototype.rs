@@ -1,8 +1,11 @@
-//! What a tracepoint hands to a program.
+//! What a tracepoint or a function hands to a program.
 
-use super::{Btf, BtfError, layout::Kind};
+use super::{
+    Btf, BtfError,
+    layout::{Kind, Type},
+};
 
-/// One argument of a tracepoint.
+/// One argument of a tracepoint or function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Arg {
     /// An integer, enumeration or truth value.
@@ -29,7 +32,7 @@ impl std::fmt::Display for Arg {
     }
 }
 
-/// A tracepoint's arguments, in the order of its `TP_PROTO`.
+/// A tracepoint's arguments, in the order of its `TP_PROTO`, or a function's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prototype(pub Vec<Arg>);
 
@@ -56,6 +59,31 @@ impl Btf {
         Ok(found)
     }
 
+    /// A function's prototype; `None` if this kernel has no such function that a program could sit
+    /// on. The compiler may have inlined it, or made another of it (`NAME.isra.0`), which has none.
+    ///
+    /// # Errors
+    /// [`BtfError::Ambiguous`] if several exist and differ; [`BtfError::Format`] if it isn't one.
+    pub fn function(&self, name: &str) -> Result<Option<Prototype>, BtfError> {
+        let mut found: Option<Prototype> = None;
+        let ids = self.functions.iter().filter(|func| self.types.name_is(func.name, name));
+        for func in ids {
+            let func = self.types.get(func.id)?;
+            let (_, function) = self.types.resolve(func.word)?;
+            if function.kind != Kind::FuncProto {
+                return Err(BtfError::format(format!("{name} is a function without a prototype")));
+            }
+            let prototype = self.arguments(&function, 0)?;
+            match &found {
+                Some(first) if *first != prototype => {
+                    return Err(BtfError::Ambiguous(name.to_owned()));
+                }
+                _ => found = Some(prototype),
+            }
+        }
+        Ok(found)
+    }
+
     fn prototype(&self, typedef: u32) -> Result<Prototype, BtfError> {
         let odd = || BtfError::format("a btf_trace_ typedef isn't a pointer to a function");
         let (_, pointer) = self.types.resolve(typedef)?;
@@ -66,9 +94,14 @@ impl Btf {
         if function.kind != Kind::FuncProto || function.vlen == 0 {
             return Err(odd());
         }
-        (1..function.vlen)
+        self.arguments(&function, 1)
+    }
+
+    /// A function's arguments from `first` on.
+    fn arguments(&self, function: &Type, first: usize) -> Result<Prototype, BtfError> {
+        (first..function.vlen)
             .map(|index| {
-                let [_, ty] = self.types.entry(&function, index)?;
+                let [_, ty] = self.types.entry(function, index)?;
                 self.arg(ty)
             })
             .collect::<Result<_, _>>()

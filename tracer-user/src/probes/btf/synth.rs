@@ -66,6 +66,22 @@ impl Synth {
         self.typedef(&format!("btf_trace_{name}"), pointer)
     }
 
+    /// A function with these arguments.
+    pub(crate) fn function(&mut self, name: &str, args: &[u32]) -> u32 {
+        let tail: Vec<u32> = args.iter().flat_map(|&ty| [0, ty]).collect();
+        let prototype = self.raw("", 13, args.len() as u32, 0, &tail);
+        self.raw(name, 12, 0, prototype, &[])
+    }
+
+    /// The section of per-CPU variables: `(name, type, offset)`.
+    pub(crate) fn per_cpu(&mut self, variables: &[(&str, u32, u32)]) -> u32 {
+        let tail: Vec<u32> = variables
+            .iter()
+            .flat_map(|&(name, ty, at)| [self.raw(name, 14, 0, ty, &[1]), at, 4])
+            .collect();
+        self.raw(".data..percpu", 15, variables.len() as u32, 0, &tail)
+    }
+
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut data = vec![0x9f, 0xeb, 1, 0];
         let (types, strings) = (self.types.len() as u32, self.strings.len() as u32);

@@ -24,6 +24,8 @@ fn kernel_like() -> Synth {
     );
     let task_ptr = b.ptr(task);
     b.tracepoint("sched_switch", &[int, task_ptr, task_ptr, int]);
+    b.function("flush_tlb_func", &[mm_ptr]);
+    b.per_cpu(&[("cpu_tlbstate", int, 64)]);
     b
 }
 
@@ -78,6 +80,38 @@ fn reads_a_tracepoints_arguments() {
         Ok(Some(Prototype(vec![Arg::Number, task.clone(), task, Arg::Number])))
     );
     assert_eq!(btf.tracepoint("sched_swatch"), Ok(None));
+}
+
+#[test]
+fn reads_a_functions_arguments() {
+    let mut b = kernel_like();
+    let int = b.int("int", 4);
+    let other = b.structure("other", &[]);
+    let (other, word) = (b.ptr(other), b.typedef("word", int));
+    b.function("flush", &[other, word]);
+    b.function("flush", &[other, int]);
+    b.function("twice", &[int]);
+    b.function("twice", &[other]);
+    b.function("nothing", &[]);
+    b.raw("odd", 12, 0, int, &[]);
+    let btf = parse(&b);
+    let flush = Prototype(vec![Arg::Struct("other".into()), Arg::Number]);
+    assert_eq!(btf.function("flush"), Ok(Some(flush)), "two that agree are as good as one");
+    assert_eq!(btf.function("nothing"), Ok(Some(Prototype(Vec::new()))));
+    assert_eq!(btf.function("absent"), Ok(None));
+    assert_eq!(btf.function("twice"), Err(BtfError::Ambiguous("twice".into())));
+    assert!(matches!(btf.function("odd"), Err(BtfError::Format(_))));
+}
+
+#[test]
+fn finds_per_cpu_variables() {
+    let mut b = kernel_like();
+    let int = b.int("int", 4);
+    b.raw("stray", 14, 0, int, &[1]);
+    b.per_cpu(&[("first", int, 8), ("second", int, 64)]);
+    let btf = parse(&b);
+    assert_eq!(btf.per_cpu("second"), Ok(Some(64)));
+    assert_eq!(btf.per_cpu("stray"), Ok(None), "a variable that is not per CPU");
 }
 
 #[test]
@@ -154,6 +188,8 @@ fn no_single_byte_brings_it_down() {
                 let _ = btf.member("mm_struct.context.ctx_id");
                 let _ = btf.member("task_struct.comm");
                 let _ = btf.tracepoint("sched_switch");
+                let _ = btf.function("flush_tlb_func");
+                let _ = btf.per_cpu("cpu_tlbstate");
             }
         }
     }

@@ -4,18 +4,42 @@ use crate::probes::btf::synth::Synth;
 /// Every field and tracepoint of the table, except what `leave` says to leave out, by name.
 /// `sched_switch` has as many arguments as asked.
 fn kernel(switch_args: usize, leave: &[&str]) -> Btf {
+    Btf::parse(synth(switch_args, leave).bytes()).unwrap()
+}
+
+/// A plan by BTF alone.
+fn plan(btf: &Btf) -> Plan {
+    Plan::with_symbols(btf, || Err("no symbols".to_owned()))
+}
+
+fn synth(switch_args: usize, leave: &[&str]) -> Synth {
     let mut b = Synth::new();
     let (int, long, byte) = (b.int("int", 4), b.int("long", 8), b.int("char", 1));
+    let short = b.int("short", 2);
     let comm = b.array(byte, 16);
     let info = b.structure("thread_info", &[("status", int, 16)]);
-    let context = b.structure("", &[("ctx_id", long, 0)]);
+    let context = b.structure("", &[("ctx_id", long, 0), ("tlb_gen", long, 8)]);
     let context = b.typedef("mm_context_t", context);
     let mut mm = vec![("context", context, 64), ("membarrier_state", int, 8)];
     mm.retain(|member| !leave.contains(&member.0));
     let mm = b.structure("mm_struct", &mm);
     let mm_ptr = b.ptr(mm);
+    let rq = b.structure("rq", &[("cpu", int, 0), ("membarrier_state", int, 4)]);
+    let rq = b.ptr(rq);
+    let cfs_rq = b.structure("cfs_rq", &[("rq", rq, 0)]);
+    let cfs_rq = b.ptr(cfs_rq);
+    let se = b.structure("sched_entity", &[("cfs_rq", cfs_rq, 0)]);
+    let ctxs = b.array(long, 12);
+    let tlb_state = [("loaded_mm", mm_ptr, 0), ("loaded_mm_asid", short, 16), ("ctxs", ctxs, 32)];
+    b.structure("tlb_state", &tlb_state);
+    b.structure("tlb_state_shared", &[("is_lazy", byte, 0)]);
+    let mut variables =
+        vec![("cpu_tlbstate", int, 0), ("cpu_tlbstate_shared", int, 64), ("runqueues", int, 128)];
+    variables.retain(|variable| !leave.contains(&variable.0));
+    b.per_cpu(&variables);
     let mut task = vec![
         ("thread_info", info, 0),
+        ("se", se, 16),
         ("flags", int, 40),
         ("mm", mm_ptr, 48),
         ("active_mm", mm_ptr, 56),
@@ -28,6 +52,9 @@ fn kernel(switch_args: usize, leave: &[&str]) -> Btf {
     let (task, regs, mask) =
         (b.ptr(task), b.structure("pt_regs", &[]), b.structure("cpumask", &[]));
     let (regs, mask) = (b.ptr(regs), b.ptr(mask));
+    let info = [("mm", mm_ptr, 0), ("new_tlb_gen", long, 8), ("freed_tables", byte, 16)];
+    let info = b.structure("flush_tlb_info", &info);
+    let info = b.ptr(info);
     let function = b.raw("", 13, 0, 0, &[]);
     let function = b.ptr(function);
     for probe in PROBES.iter().filter(|probe| !leave.contains(&probe.name)) {
@@ -39,17 +66,25 @@ fn kernel(switch_args: usize, leave: &[&str]) -> Btf {
                 Shape::Struct("task_struct") => task,
                 Shape::Struct("mm_struct") => mm_ptr,
                 Shape::Struct("pt_regs") => regs,
+                Shape::Struct("flush_tlb_info") => info,
                 Shape::Struct(_) => mask,
-                Shape::Word if probe.kind == ProbeKind::RawTp => function,
+                Shape::Word if probe.kind != ProbeKind::TpBtf => function,
                 Shape::Word => long,
             };
         }
         if probe.name == "sched_switch" {
             args.truncate(switch_args);
         }
-        b.tracepoint(probe.name, &args);
+        match probe.kind {
+            ProbeKind::TpBtf | ProbeKind::RawTp => b.tracepoint(probe.name, &args),
+            // One function may have a row for its entry and one for its exit.
+            ProbeKind::Fentry | ProbeKind::Fexit if probe.function.is_empty() => {
+                b.function(probe.name, &args)
+            }
+            _ => continue,
+        };
     }
-    Btf::parse(b.bytes()).unwrap()
+    b
 }
 
 fn skipped(plan: &Plan) -> Vec<(&'static str, String)> {
@@ -61,8 +96,12 @@ fn skipped(plan: &Plan) -> Vec<(&'static str, String)> {
 
 #[test]
 fn on_a_full_kernel_everything_is_planned() {
-    let plan = Plan::new(&kernel(4, &[]));
-    assert_eq!(skipped(&plan), []);
+    let plan = plan(&kernel(4, &[]));
+    let replaced: Vec<_> =
+        PROBES.iter().filter(|probe| !probe.replaces.is_empty()).map(|probe| probe.name).collect();
+    let skipped = skipped(&plan);
+    assert_eq!(skipped.iter().map(|skip| skip.0).collect::<Vec<_>>(), replaced);
+    assert!(skipped.iter().all(|skip| skip.1.ends_with(" tells the same")), "{skipped:?}");
     assert_eq!(plan.offsets.len(), Field::ALL.len());
     assert_eq!(plan.offsets[&Field::MmCtxId], 64);
     assert_eq!(plan.possible(), Ok(()));
@@ -71,7 +110,7 @@ fn on_a_full_kernel_everything_is_planned() {
 
 #[test]
 fn an_old_sched_switch_is_refused_with_the_release_that_changed_it() {
-    let plan = Plan::new(&kernel(3, &[]));
+    let plan = plan(&kernel(3, &[]));
     let error = plan.possible().unwrap_err();
     assert_eq!(error.name, "sched_switch");
     assert_eq!(
@@ -83,7 +122,7 @@ fn an_old_sched_switch_is_refused_with_the_release_that_changed_it() {
 
 #[test]
 fn a_missing_tracepoint_is_named_with_its_loss() {
-    let plan = Plan::new(&kernel(4, &["tlb_flush", "csd_queue_cpu"]));
+    let plan = plan(&kernel(4, &["tlb_flush", "csd_queue_cpu"]));
     assert_eq!(plan.possible(), Ok(()));
     assert_eq!(
         skipped(&plan),
@@ -101,12 +140,12 @@ fn a_missing_tracepoint_is_named_with_its_loss() {
 
 #[test]
 fn a_missing_field_takes_every_program_that_loads_it() {
-    let plan = Plan::new(&kernel(4, &["comm"]));
+    let plan = plan(&kernel(4, &["comm"]));
     let names: Vec<_> = skipped(&plan).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["sched_process_fork", "sched_process_exec"]);
     assert!(!plan.offsets.contains_key(&Field::TaskComm));
 
-    let plan = Plan::new(&kernel(4, &["membarrier_state"]));
+    let plan = plan(&kernel(4, &["membarrier_state"]));
     let error = plan.possible().unwrap_err();
     assert_eq!(error.why, "struct mm_struct has no member membarrier_state on this kernel");
 }
@@ -117,7 +156,7 @@ fn a_changed_argument_is_refused_by_its_type() {
     let other = b.structure("other", &[]);
     let other = b.ptr(other);
     b.tracepoint("exit_mmap", &[other]);
-    let plan = Plan::new(&Btf::parse(b.bytes()).unwrap());
+    let plan = plan(&Btf::parse(b.bytes()).unwrap());
     let why = skipped(&plan).into_iter().find(|(name, _)| *name == "exit_mmap").unwrap().1;
     assert_eq!(
         why,
@@ -127,7 +166,7 @@ fn a_changed_argument_is_refused_by_its_type() {
 
 #[test]
 fn a_plan_for_another_kernel_does_not_fit() {
-    let running = Plan::new(&kernel(4, &[]));
+    let running = plan(&kernel(4, &[]));
     let mut other = running.clone();
     assert_eq!(other.fits(&running), Ok(()));
     other.offsets.remove(&Field::TaskComm);

@@ -1,4 +1,4 @@
-//! The rows.
+//! The rows of tracepoint mode.
 
 use super::{
     Field::{
@@ -13,7 +13,7 @@ use super::{
     When::{Always, WhileRegistered},
 };
 
-const fn arg(index: usize, name: &'static str, shape: super::Shape) -> UsedArg {
+pub(super) const fn arg(index: usize, name: &'static str, shape: super::Shape) -> UsedArg {
     UsedArg { index, name, shape, since: None }
 }
 
@@ -21,11 +21,13 @@ const TASK: super::Shape = Struct("task_struct");
 const INTERRUPT: &[Field] = &[TaskPid, TaskMm, TaskStatus, MmMembarrierState];
 const WHOSE: &[Field] = &[TaskPid, TaskMm, MmMembarrierState];
 const LIFECYCLE: &[Field] = &[TaskPid, TaskTgid, TaskMm, MmCtxId];
-const SYSCALL: &[Field] = &[TaskPid, TaskTgid, TaskMm, TaskStatus, MmCtxId, MmMembarrierState];
+pub(super) const SYSCALL: &[Field] =
+    &[TaskPid, TaskTgid, TaskMm, TaskStatus, MmCtxId, MmMembarrierState];
 
 /// What most rows have in common.
-const ROW: Probe = Probe {
+pub(super) const ROW: Probe = Probe {
     name: "",
+    function: "",
     subsystem: "",
     kind: TpBtf,
     when: Always,
@@ -35,7 +37,10 @@ const ROW: Probe = Probe {
     config: "",
     instead: "",
     again: "",
+    replaces: "",
     lost_without: "",
+    reads: &[],
+    only_reads: false,
     fields: &[],
     args: &[],
 };
@@ -64,13 +69,13 @@ const fn configured(name: &'static str, gives: &'static str, config: &'static st
 }
 
 /// Every kernel that unlazy runs on at all.
-const ANY: &str = "any";
+pub(super) const ANY: &str = "any";
 const AMD_MCE: &str = "CONFIG_X86_MCE_AMD";
 const MCE_THRESHOLD: &str = "CONFIG_X86_MCE_THRESHOLD";
 const THERMAL: &str = "CONFIG_X86_THERMAL_VECTOR";
 
-/// Every probe, in the order in which reports list them.
-pub const PROBES: &[Probe] = &[
+/// The tracepoints, in the order in which reports list them.
+pub(super) const TRACEPOINTS: &[Probe] = &[
     Probe {
         name: "sched_switch",
         subsystem: "sched",

@@ -16,7 +16,17 @@ pub fn markdown() -> String {
         "| probe | kind | need | gives | since | without it |\n|---|---|---|---|---|---|\n",
     );
     for probe in PROBES {
-        let star = if probe.when == When::WhileRegistered { "\\*" } else { "" };
+        let star = match probe.when {
+            When::Always => "",
+            When::WhileRegistered => "\\*",
+            When::AtSites => "\\*\\*",
+        };
+        // A tracepoint is found by its subsystem and name, the rest by the row's name alone.
+        let name = if probe.kind.is_full() {
+            probe.name.to_owned()
+        } else {
+            format!("{}:{}", probe.subsystem, probe.name)
+        };
         let instead = if probe.instead.is_empty() {
             String::new()
         } else {
@@ -30,9 +40,7 @@ pub fn markdown() -> String {
         // Writing to a String can't fail.
         let _ = writeln!(
             text,
-            "| `{}:{}`{star} | {} | {} | {} | {} | {}{instead} |",
-            probe.subsystem,
-            probe.name,
+            "| `{name}`{star} | {} | {} | {} | {} | {}{instead} |",
             probe.kind.name(),
             probe.need.name(),
             probe.gives,
@@ -41,8 +49,10 @@ pub fn markdown() -> String {
         );
     }
     text.push_str(
-        "\n\\* attached only while an mm that is registered for SYNC_CORE exists.\n\"any\" means every \
-         kernel from 5.18 on, the first whose `sched_switch` has all that is needed.\n",
+        "\n\\* attached only while an mm that is registered for SYNC_CORE exists.\n\\*\\* attached only at \
+         instructions that the text audit names.\nKinds: tp_btf and raw_tp are tracepoints; fentry, \
+         fexit, percpu_var and kprobe are full mode's.\n\"any\" means every kernel from 5.18 on, the \
+         first whose `sched_switch` has all that is needed.\n",
     );
     text
 }

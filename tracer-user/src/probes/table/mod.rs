@@ -2,11 +2,27 @@
 
 mod entries;
 mod fields;
+mod full;
 mod markdown;
 
-pub use entries::PROBES;
 pub use fields::{Field, FieldInfo};
 pub use markdown::{markdown, update_section};
+
+/// Every probe, in the order in which reports list them and the loader attaches them.
+pub const PROBES: &[Probe] = &concat();
+
+const COUNT: usize = entries::TRACEPOINTS.len() + full::FUNCTIONS.len();
+
+/// The tracepoints, then what full mode adds.
+const fn concat() -> [Probe; COUNT] {
+    let (first, mut all) = (entries::TRACEPOINTS, [entries::ROW; COUNT]);
+    let mut at = 0;
+    while at < COUNT {
+        all[at] = if at < first.len() { first[at] } else { full::FUNCTIONS[at - first.len()] };
+        at += 1;
+    }
+    all
+}
 
 /// How a probe is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +43,19 @@ pub enum ProbeKind {
 }
 
 impl ProbeKind {
+    /// Whether only full mode has it.
+    pub const fn is_full(self) -> bool {
+        match self {
+            Self::TpBtf | Self::RawTp => false,
+            Self::Fentry | Self::Fexit | Self::Kprobe | Self::PerCpuVar => true,
+        }
+    }
+
+    /// Whether it sits on a function, of which the kernel's BTF tells the arguments.
+    pub const fn is_function(self) -> bool {
+        matches!(self, Self::Fentry | Self::Fexit)
+    }
+
     /// The word that reports use.
     pub const fn name(self) -> &'static str {
         match self {
@@ -48,6 +77,9 @@ pub enum When {
     /// Only while an mm that is registered for SYNC_CORE exists: these probes are on paths that
     /// everybody pays for.
     WhileRegistered,
+    /// Only at instructions that somebody names
+    /// ([`Probes::attach_sync_sites`](super::Probes::attach_sync_sites)).
+    AtSites,
 }
 
 /// How much depends on a probe.
@@ -86,7 +118,7 @@ pub enum Shape {
 /// An argument that a program uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UsedArg {
-    /// Its place in the tracepoint's `TP_PROTO`, from 0.
+    /// Its place in the tracepoint's `TP_PROTO` or the function's prototype, from 0.
     pub index: usize,
     /// Its name there.
     pub name: &'static str,
@@ -99,9 +131,12 @@ pub struct UsedArg {
 /// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// The tracepoint's or function's name, which is also the program's.
+    /// The program's name, or the variable's. A tracepoint's name is the same; see
+    /// [`target`](Self::target) for a function's.
     pub name: &'static str,
-    /// The tracefs directory that holds the tracepoint.
+    /// The function that the program sits on; empty if it is no function or has the row's name.
+    pub function: &'static str,
+    /// The tracefs directory that holds the tracepoint; for others what part of the kernel it is in.
     pub subsystem: &'static str,
     /// How it is attached.
     pub kind: ProbeKind,
@@ -118,8 +153,15 @@ pub struct Probe {
     pub config: &'static str,
     /// What takes its place where it is missing; empty if nothing does.
     pub instead: &'static str,
+    /// The probe in whose place this one steps where that is missing; empty if it is wanted for
+    /// itself.
+    pub replaces: &'static str,
     /// What is lost without it.
     pub lost_without: &'static str,
+    /// The per-CPU variables that its program reads, by the names of their rows.
+    pub reads: &'static [&'static str],
+    /// It has nothing to tell but what it reads there.
+    pub only_reads: bool,
     /// A second program for events in an interrupt that hit the first one, which the kernel does
     /// not run again then (tracer-ebpf's `pair.rs`); empty where that can't happen.
     pub again: &'static str,
@@ -127,6 +169,14 @@ pub struct Probe {
     pub fields: &'static [Field],
     /// The arguments that its program uses.
     pub args: &'static [UsedArg],
+}
+
+impl Probe {
+    /// The tracepoint, function or variable.
+    #[must_use]
+    pub const fn target(&self) -> &'static str {
+        if self.function.is_empty() { self.name } else { self.function }
+    }
 }
 
 /// The row of this name.
