@@ -11,21 +11,16 @@ use super::source::Source;
 
 const FRAGMENT: &str = include_str!("tree/unlazy.config");
 
-/// Options that 6.1 knows by another name.
-const NAMES_IN_6_1: [(&str, &str); 2] = [
-    ("CONFIG_MITIGATION_PAGE_TABLE_ISOLATION=", "CONFIG_PAGE_TABLE_ISOLATION="),
-    ("CONFIG_CPU_MITIGATIONS=", "CONFIG_SPECULATION_MITIGATIONS="),
-];
+/// The option that 6.1 knows by another name, and that name.
+const RENAMED_SINCE_6_1: (&str, &str) =
+    ("CONFIG_MITIGATION_PAGE_TABLE_ISOLATION=", "CONFIG_PAGE_TABLE_ISOLATION=");
 
 /// What is asked of `source`'s kernel, in kconfig's format.
 pub(crate) fn fragment(source: Source) -> Cow<'static, str> {
+    let (new, old) = RENAMED_SINCE_6_1;
     match source {
         Source::V6_12 => Cow::Borrowed(FRAGMENT),
-        Source::V6_1 => Cow::Owned(
-            NAMES_IN_6_1
-                .iter()
-                .fold(FRAGMENT.to_owned(), |text, (new, old)| text.replace(new, old)),
-        ),
+        Source::V6_1 => Cow::Owned(FRAGMENT.replace(new, old)),
     }
 }
 

@@ -30,10 +30,13 @@ pub(super) const SWITCHING_LATE: Bug = Bug {
             file: TLB,
             anchor: "choose_new_asid(next, next_tlb_gen, &new_asid, &need_flush);",
             change: Change::After(
-                "if (unlazy_bug_take(SWITCHING_LATE)) {\n\
+                // Counts only what a flush fell into.
+                "if (unlazy_bug(SWITCHING_LATE)) {\n\
                  \tunlazy_bug_delay();\n\
                  \tthis_cpu_write(cpu_tlbstate.loaded_mm, LOADED_MM_SWITCHING);\n\
                  \tbarrier();\n\
+                 \tif (atomic64_read(&next->context.tlb_gen) != next_tlb_gen)\n\
+                 \t\t(void)unlazy_bug_take(SWITCHING_LATE);\n\
                  }",
             ),
         },
@@ -91,8 +94,11 @@ pub(super) const CPUMASK_LATE: Bug = Bug {
             file: TLB,
             anchor: "next_tlb_gen = atomic64_read(&next->context.tlb_gen); choose_new_asid",
             change: Change::Replace(
-                "if (!unlazy_bug_take(CPUMASK_LATE))\n\
+                // Counts only what a flush fell into.
+                "if (!unlazy_bug(CPUMASK_LATE))\n\
                  \tnext_tlb_gen = atomic64_read(&next->context.tlb_gen);\n\
+                 else if (atomic64_read(&next->context.tlb_gen) != next_tlb_gen)\n\
+                 \t(void)unlazy_bug_take(CPUMASK_LATE);\n\
                  choose_new_asid",
             ),
         },
