@@ -208,7 +208,7 @@ fn load(bug: &Bug) -> Load {
         // A CPU that stays lazy needs one that is idle, one on the way to an mm a busy one.
         Workload::Flush if bug.name.starts_with("unlazy") => Load::stress(&["lazy-flush"]),
         Workload::Flush => Load::stress(&["switch-flush"]),
-        Workload::FreeTables => Load::stress(&["lazy-flush", "shootdown"]),
+        Workload::FreeTables => Load::stress(&["lazy-flush"]),
         Workload::Exit => Load::stress(&["procs"]),
         Workload::KthreadUse => Load::module(&["hole"]),
     }
