@@ -153,7 +153,7 @@ pub(crate) fn guest(workspace: &Workspace) -> Result<PathBuf> {
 
 /// How the binary finds the C library.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Linkage {
+pub(crate) enum Linkage {
     Static,
     Dynamic,
 }
@@ -169,7 +169,7 @@ impl fmt::Display for Linkage {
 
 /// Has cargo's build link everything into the binary, so that the same file runs on any x86-64 Linux and
 /// in virtual machines that have nothing but it; where there is no static C library, says so.
-fn link_statically(cargo: &mut Command) -> Linkage {
+pub(crate) fn link_statically(cargo: &mut Command) -> Linkage {
     // Named, so that the flags are not those of build scripts and of procedural macros, which
     // cannot be static.
     cargo.args(["--target", HOST_TARGET]);

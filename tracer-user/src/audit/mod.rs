@@ -3,16 +3,17 @@
 //!
 //! The functions are read from the kernel's own memory, where alternatives, static calls and jump
 //! labels stand as they were patched. From each entry control is followed along every way that the
-//! live text leaves open ([`graph`]), into direct callees as far as these are what serializes
-//! ([`examine`]). For `finish_task_switch` the branches around the serialization are held against
-//! those of the source ([`guards`]); for `switch_mm_irqs_off` the order of two accesses is found
-//! ([`switching`]), from what registers hold on every path ([`values`]) and not from how one
+//! live text leaves open (`graph.rs`), into direct callees as far as these are what serializes
+//! (`examine.rs`). For `finish_task_switch` the branches around the serialization are held against
+//! those of the source (`guards.rs`); for `switch_mm_irqs_off` the order of two accesses is found
+//! (`switching.rs`), from what registers hold on every path (`values.rs`) and not from how one
 //! compiler arranges them.
 //!
 //! What can't be read is said to be unreadable, with the reason, and then the model has only the
 //! source's word.
 
 mod examine;
+mod exit;
 mod graph;
 mod guards;
 pub mod memory;
@@ -32,6 +33,7 @@ use memory::{KCore, Memory};
 use text::Text;
 
 pub use examine::Outcome;
+pub use exit::SyscallExit;
 pub use guards::{Condition, Guard, Tested};
 pub use report::{Audit, Doubtful, Function, Promise, Site, SyncSite};
 pub use switching::{Fields, Order, Switching};
@@ -48,6 +50,8 @@ pub const FINISH_TASK_SWITCH: &str = "finish_task_switch";
 pub const IPI_SYNC_CORE: &str = "ipi_sync_core";
 /// `arch/x86/mm/tlb.c:switch_mm_irqs_off`.
 pub const SWITCH_MM: &str = "switch_mm_irqs_off";
+/// `arch/x86/entry/common.c:do_syscall_64`.
+pub const SYSCALL: &str = "do_syscall_64";
 
 /// Text that is being patched has an INT3 for a moment (`arch/x86/kernel/alternative.c`,
 /// `text_poke_bp_batch`): so often it is looked at again.
@@ -120,6 +124,7 @@ pub fn unreadable(why: &str) -> Audit {
         why: why.to_owned(),
         functions: functions.map(|name| Function::unreadable(name, why)).into(),
         loaded_mm_switching: Switching::unreadable(why),
+        syscall_exit: SyscallExit::unreadable(why),
     }
 }
 
@@ -188,11 +193,16 @@ fn look(memory: &dyn Memory, symbols: &SymbolTable, sources: &Sources) -> (Audit
             functions.push(described(name, &symbol, function));
         }
     }
+    let syscall_exit = symbols.functions(SYSCALL).next().map_or_else(
+        || SyscallExit::unreadable(format!("no symbol {SYSCALL}")),
+        |symbol| exit::syscall_exit(&text, &symbol),
+    );
     let audit = Audit {
         source: Some(memory.name()),
         why: String::new(),
         functions,
         loaded_mm_switching: switching,
+        syscall_exit,
     };
     (audit, again)
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{
     examine::{Examined, Found, Outcome},
+    exit::SyscallExit,
     guards::Guard,
     place::probe_place,
     switching::Switching,
@@ -21,6 +22,8 @@ pub struct Audit {
     pub functions: Vec<Function>,
     /// The order of two accesses in `switch_mm_irqs_off`.
     pub loaded_mm_switching: Switching,
+    /// Whether a system call's way back to user mode serializes.
+    pub syscall_exit: SyscallExit,
 }
 
 /// A function of the running kernel.

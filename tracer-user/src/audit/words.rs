@@ -1,7 +1,8 @@
 //! The audit for a person.
 
 use super::{
-    Audit, FINISH_TASK_SWITCH, Function, Order, Outcome, Promise, SWITCH_MM, Site, Switching,
+    Audit, FINISH_TASK_SWITCH, Function, Order, Outcome, Promise, SWITCH_MM, SYSCALL, Site,
+    Switching,
 };
 
 /// Label and text, line by line. `pti` is whether page table isolation is on.
@@ -16,6 +17,10 @@ pub fn lines(audit: &Audit, pti: bool) -> Vec<(&'static str, String)> {
     }
     let switching = &audit.loaded_mm_switching;
     lines.push(("LOADED_MM_SWITCHING", order(switching)));
+    if audit.syscall_exit.serializes == Some(true) {
+        let text = "every 64-bit system call serializes on its way back to user mode";
+        lines.push((SYSCALL, text.to_owned()));
+    }
     if switching.unlazy_checks_tlb_gen == Some(false) {
         let text = "a CPU that was lazy is not seen to catch up with flushes that it missed";
         lines.push(("unlazying", text.to_owned()));

@@ -62,11 +62,7 @@ pub(crate) fn run(args: &[String]) -> Result<u8> {
                     .with_context(|| format!("reading {file}"))?;
             }
         }
-        ("insmod", [file, params @ ..]) => {
-            let from = File::open(file).with_context(|| format!("opening {file}"))?;
-            let params = CString::new(params.join(" ")).context("reading the parameters")?;
-            finit_module(&from, &params, 0).with_context(|| format!("loading {file}"))?;
-        }
+        ("insmod", [file, params @ ..]) => load_module(file, params)?,
         ("rmmod", [name]) => {
             let module = CString::new(name.as_str()).context("reading the module's name")?;
             delete_module(&module, OFlags::NONBLOCK.bits().cast_signed())
@@ -78,6 +74,19 @@ pub(crate) fn run(args: &[String]) -> Result<u8> {
         _ => bail!("`guest {name} {}` is not known; there are\n{HELP}", args.join(" ")),
     }
     Ok(0)
+}
+
+/// Loads a kernel module, compressed or not.
+///
+/// # Errors
+/// When it cannot be read, or the kernel refuses it.
+pub(crate) fn load_module(file: &str, params: &[String]) -> Result<()> {
+    /// `MODULE_INIT_COMPRESSED_FILE` (include/uapi/linux/module.h): the kernel unpacks it.
+    const COMPRESSED: i32 = 4;
+    let from = File::open(file).with_context(|| format!("opening {file}"))?;
+    let params = CString::new(params.join(" ")).context("reading the parameters")?;
+    let flags = if file.ends_with(".ko") { 0 } else { COMPRESSED };
+    finit_module(&from, &params, flags).with_context(|| format!("loading {file}"))
 }
 
 fn number(text: &str) -> Result<u64> {

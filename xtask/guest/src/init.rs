@@ -1,19 +1,18 @@
 //! PID 1: from the first mount to the power switch.
 
-use std::ffi::CString;
-use std::fs::{self, File};
+use std::fs;
 use std::panic;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use rustix::system::{RebootCommand, finit_module, reboot, uname};
+use rustix::system::{RebootCommand, reboot, uname};
 use rustix::time::{ClockId, clock_gettime};
 use unlazy_guest::frame::Kind;
 use unlazy_guest::job::{Hello, JOB_PATH, Job, OUT_DIR, Started};
 
 use crate::channel::Channel;
-use crate::{bring, command, mounts};
+use crate::{applets, bring, command, mounts};
 
 /// Does the job and switches the machine off; never returns.
 pub(crate) fn run() -> ! {
@@ -50,7 +49,8 @@ fn work(job: &Job, channel: &Channel, notes: &[String]) -> Result<()> {
         channel.send(Kind::Note, note.as_bytes());
     }
     for module in &job.modules {
-        load(module)?;
+        applets::load_module(module, &[])
+            .context("loading a module before the command (the console may say why not)")?;
     }
     fs::create_dir_all(OUT_DIR).with_context(|| format!("making {OUT_DIR}"))?;
     channel.send_json(Kind::Started, &Started { uptime_ms: uptime_ms() })?;
@@ -58,13 +58,6 @@ fn work(job: &Job, channel: &Channel, notes: &[String]) -> Result<()> {
     bring::all(channel)?;
     ended.uptime_ms = uptime_ms();
     channel.send_json(Kind::Ended, &ended)
-}
-
-/// Loads a kernel module.
-fn load(path: &str) -> Result<()> {
-    let file = File::open(path).with_context(|| format!("opening the module {path}"))?;
-    finit_module(&file, &CString::default(), 0)
-        .with_context(|| format!("loading the module {path} (the console may say why not)"))
 }
 
 /// Since boot.

@@ -124,6 +124,10 @@ fn sources(choice: Choice) -> Vec<Source> {
 
 /// `--check`: changes nothing.
 fn tell(workspace: &Workspace, choice: Choice) -> ExitCode {
+    match machines::find() {
+        Some(qemu) => println!("virtual machines: {}", qemu.display()),
+        None => println!("missing, for virtual machines only: {}", machines::WHAT),
+    }
     let mut found = None;
     for source in sources(choice) {
         match source.find() {

@@ -16,8 +16,8 @@ use super::setup::Setup;
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/false\n\
     nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n";
 const GROUP: &str = "root:x:0:\nnogroup:x:65534:\n";
-const FOLDERS: [&str; 11] =
-    ["bin", "dev", "etc", "modules", "out", "proc", "root", "run", "sys", "tmp", "nonexistent"];
+const FOLDERS: [&str; 10] =
+    ["bin", "dev", "etc", "modules", "out", "proc", "root", "run", "sys", "tmp"];
 
 /// Writes the initramfs of a machine to `path`; its size in bytes.
 ///

@@ -120,9 +120,10 @@ fn tell(request: &Request, outcome: &Outcome) {
         None => String::new(),
     };
     let (out, err) = (outcome.stdout.len(), outcome.stderr.len());
+    let s = if request.smp == 1 { "" } else { "s" };
     let (release, smp, time) = (&request.kernel.release, request.smp, seconds(outcome.time));
     say(format_args!(
-        "{release}, {smp} CPUs: {boot}{}, {time} in all; it printed {out} bytes, and {err} on stderr",
+        "{release}, {smp} CPU{s}: {boot}{}, {time} in all; it printed {out} bytes, and {err} on stderr",
         outcome.end
     ));
 }

@@ -92,7 +92,7 @@ impl fmt::Display for End {
             Self::Signalled(signal) => write!(f, "the command was killed by signal {signal}"),
             Self::Panicked(why) => write!(f, "the guest's kernel panicked: {why}"),
             Self::TimedOut => f.write_str("the command had not ended when its time was over"),
-            Self::Died(what) => write!(f, "the machine is gone: {what}"),
+            Self::Died(what) => write!(f, "the machine failed: {what}"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Small kernels, assembled here, in the shapes that compilers and patching give real ones.
 
+mod exit;
 mod guards;
 mod outcome;
 mod probe;
