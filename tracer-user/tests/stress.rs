@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
 /// Those that run by default: all but the ones that need a kernel module.
-const SCENARIOS: [&str; 10] = [
+const SCENARIOS: [&str; 11] = [
     "sync-core",
     "jit",
     "lazy",
@@ -25,6 +25,7 @@ const SCENARIOS: [&str; 10] = [
     "register",
     "preempt",
     "switch-flush",
+    "lazy-flush",
 ];
 /// Longer than anything here takes on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -141,6 +142,7 @@ fn each_scenario_alone_makes_exactly_the_calls_asked_for_and_does_its_work() {
         ("register", &["forked", "exited", "execed", "mid_flight", "refused"]),
         ("preempt", &["spins", "sleeps", "preemptions"]),
         ("switch-flush", &["forked", "exited", "pipe_rounds", "discards", "reads"]),
+        ("lazy-flush", &["discards", "unmaps", "reads", "sleeps"]),
     ] {
         let (output, json) = output(&["--scenario", name, "--calls", "701", "--rate", "1500"]);
         assert!(output.status.success(), "{name}: {json:#}");

@@ -59,7 +59,7 @@ pub struct Args {
     /// End each scenario after exactly N successful SYNC_CORE calls
     ///
     /// N calls by all processes of the scenario together, no more and, unless --for ends the run
-    /// before, no fewer. Ten scenarios make 10 N.
+    /// before, no fewer. Eleven scenarios make 11 N.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..u64::MAX))]
     pub calls: Option<u64>,
 

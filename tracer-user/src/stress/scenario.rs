@@ -28,6 +28,8 @@ pub enum Scenario {
     Preempt,
     /// Two processes take turns on a CPU while another CPU flushes the memory of one of them
     SwitchFlush,
+    /// Threads sleep and leave their CPUs lazy on the mm while another CPU flushes it
+    LazyFlush,
     /// A kernel thread uses the process's mm and sleeps there, unseen by a SYNC_CORE call; needs
     /// the module that `cargo xtask hole` loads, and two CPUs
     Hole,
@@ -37,7 +39,7 @@ pub enum Scenario {
 
 impl Scenario {
     /// Every scenario, in the order of their discriminants.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SyncCore,
         Self::Jit,
         Self::Lazy,
@@ -48,6 +50,7 @@ impl Scenario {
         Self::Register,
         Self::Preempt,
         Self::SwitchFlush,
+        Self::LazyFlush,
         Self::Hole,
         Self::HoleControl,
     ];
@@ -75,6 +78,7 @@ impl Scenario {
             Self::Register => "register",
             Self::Preempt => "preempt",
             Self::SwitchFlush => "switch-flush",
+            Self::LazyFlush => "lazy-flush",
             Self::Hole => "hole",
             Self::HoleControl => "hole-control",
         }
@@ -94,7 +98,7 @@ impl Scenario {
             Self::Jit | Self::Lazy => 3_000,
             Self::Migrate | Self::Siblings | Self::Preempt => 2_000,
             Self::Procs => 1_000,
-            Self::Shootdown | Self::Register | Self::SwitchFlush => 500,
+            Self::Shootdown | Self::Register | Self::SwitchFlush | Self::LazyFlush => 500,
             Self::Hole | Self::HoleControl => 200,
         }
     }
@@ -146,6 +150,7 @@ impl Scenario {
                 C::StaleReads,
                 C::ChildFailures,
             ],
+            Self::LazyFlush => &[C::Discards, C::Unmaps, C::Reads, C::StaleReads, C::Sleeps],
             Self::Hole | Self::HoleControl => &[
                 C::KernelThreadRuns,
                 C::MmUses,

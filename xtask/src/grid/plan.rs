@@ -180,26 +180,37 @@ pub(super) fn rows(extent: &Extent) -> Vec<Row> {
 
 fn planted(source: Source, bug: &'static Bug, extent: &Extent) -> Row {
     let correct = bug.expect.is_nothing();
-    let load = match bug.workload {
-        Workload::SyncCore => Load::stress(&["sync-core", "lazy", "preempt"]),
-        Workload::Register => Load::stress(&["register", "procs"]),
-        Workload::Flush => Load::stress(&["shootdown", "switch-flush"]),
-        Workload::FreeTables => Load::stress(&["shootdown"]),
-        Workload::Exit => Load::stress(&["procs"]),
-        Workload::KthreadUse => Load::module(&["hole"]),
-    };
     Row {
         group: if correct { Group::LookAlike } else { Group::Planted },
         kernel: Which::Planted(source),
         what: bug.name.to_owned(),
         bug: Some(bug.name),
         append: Vec::new(),
-        load,
+        load: load(bug),
         smp: u32::from(bug.cpus),
         expected: bug.expect.into(),
         time: if extent.quick { BUG_TIME_QUICK } else { BUG_TIME },
         // A bug that is certain to matter is found the first time, or missed.
         tries: if correct || bug.odds == Odds::Certain { 1 } else { TRIES },
+    }
+}
+
+/// What provokes a bug. On a small machine scenarios are in each other's way, so no more than it
+/// takes.
+fn load(bug: &Bug) -> Load {
+    match bug.workload {
+        Workload::SyncCore => Load::stress(&["sync-core", "lazy", "preempt"]),
+        Workload::Register => Load::stress(&["register", "procs"]),
+        // A correct change is to be seen from every side.
+        Workload::Flush if bug.expect.is_nothing() => {
+            Load::stress(&["lazy-flush", "switch-flush", "shootdown"])
+        }
+        // A CPU that stays lazy needs one that is idle, one on the way to an mm a busy one.
+        Workload::Flush if bug.name.starts_with("unlazy") => Load::stress(&["lazy-flush"]),
+        Workload::Flush => Load::stress(&["switch-flush"]),
+        Workload::FreeTables => Load::stress(&["lazy-flush"]),
+        Workload::Exit => Load::stress(&["procs"]),
+        Workload::KthreadUse => Load::module(&["hole"]),
     }
 }
 

@@ -5,6 +5,7 @@ mod hole;
 mod jit;
 mod judged;
 mod lazy;
+mod lazy_flush;
 mod migrate;
 mod pingpong;
 mod preempt;
@@ -33,6 +34,7 @@ pub(super) fn run(ctx: &Ctx) -> Result<(), StressError> {
         Scenario::Register => register::run(ctx),
         Scenario::Preempt => preempt::run(ctx),
         Scenario::SwitchFlush => switch_flush::run(ctx),
+        Scenario::LazyFlush => lazy_flush::run(ctx),
         Scenario::Hole => hole::run(ctx, Step::Use),
         Scenario::HoleControl => hole::run(ctx, Step::Yield),
     }
