@@ -57,6 +57,8 @@ pub struct Config {
     pub skew: u64,
     /// Page table isolation: every return to user mode writes CR3.
     pub pti: bool,
+    /// The way back from a system call serializes by itself, as the running kernel's text says.
+    pub syscall_exit: bool,
     /// FRED delivers events: interrupts end in ERETU/ERETS, which are not known to serialize.
     pub fred: bool,
     /// Broadcast TLB flushes: an mm may move to a global ASID, by a CR3 write of its own.
@@ -88,6 +90,7 @@ impl Default for Config {
         Self {
             skew: 100,
             pti: false,
+            syscall_exit: false,
             fred: false,
             invlpgb: false,
             sees_cr3: true,

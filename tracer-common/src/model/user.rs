@@ -62,6 +62,9 @@ impl Model {
                 Some(true) if !self.config.fred => {
                     Self::serialized(s, c, since, SyncCause::Iret, evidence);
                 }
+                Some(false) if self.config.syscall_exit => {
+                    Self::serialized(s, c, since, SyncCause::SyscallExit, Evidence::Inferred);
+                }
                 Some(false) => {}
                 _ => c.maybe_sync = at.ts,
             }

@@ -99,8 +99,10 @@ impl Session {
         let possible = live.rings().map(|ring| ring.cpu + 1).max().unwrap_or(1);
         let online = kernel::online_cpus()
             .map_err(|source| SessionError::Machine { what: "the list of CPUs", source })?;
+        // Before any probe of ours changes the text that is read.
+        let audit = promises::read();
         live.probes().attach()?;
-        let promises = promises::keep(live.probes());
+        let promises = promises::keep(audit, live.probes());
         let config = config(&kernel, live.probes(), &promises);
         let mut engine = Engine::new(config, possible);
         for cpu in (0..possible).filter(|cpu| !online.contains(cpu)) {
@@ -355,6 +357,7 @@ fn config(kernel: &report::Kernel, probes: &mut Probes, promises: &Promises) -> 
         pv_flush: kernel.flush_tlb_multi.as_deref().is_some_and(|whose| whose != "native"),
         sees_cr3: has("tlb_flush"),
         sees_csd: has("csd_function_entry") || has("ipi_sync_core"),
+        syscall_exit: promises.syscall_exit(),
         finish_task_switch: promises.finish_task_switch,
         ipi_sync_core: promises.ipi_sync_core,
         ..Config::default()

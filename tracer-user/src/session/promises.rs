@@ -23,11 +23,15 @@ pub(super) struct Promises {
     pub(super) ipi_sync_core: Promise,
 }
 
-/// Reads the kernel's text; where it is undecided, puts a probe on each serializing instruction. Its
-/// int3 serializes only where the kernel is about to.
-pub(super) fn keep(probes: &mut Probes) -> Promises {
+/// Reads the kernel's text.
+pub(super) fn read() -> Audit {
     let btf = Btf::from_file(KERNEL_BTF.as_ref()).ok();
-    let audit = audit::run(&Sources::live(btf.as_ref()));
+    audit::run(&Sources::live(btf.as_ref()))
+}
+
+/// Where the text is undecided, puts a probe on each serializing instruction. Its int3 serializes
+/// only where the kernel is about to.
+pub(super) fn keep(audit: Audit, probes: &mut Probes) -> Promises {
     let mut sites = Vec::new();
     for (function, program) in PROGRAMS {
         if audit.promise(function) == audit::Promise::Undecided && audit.can_probe(function) {
@@ -61,6 +65,11 @@ const fn promise(audited: audit::Promise, probed: bool) -> Promise {
 }
 
 impl Promises {
+    /// Every system call's way back to user mode has a serializing instruction of its own.
+    pub(super) fn syscall_exit(&self) -> bool {
+        self.audit.syscall_exit.serializes == Some(true)
+    }
+
     /// For the report.
     pub(super) fn told(&self) -> TextAudit {
         let held =
