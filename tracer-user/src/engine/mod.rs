@@ -139,9 +139,9 @@ impl Engine {
     /// been pushed.
     pub fn advance(&mut self, until: u64) {
         self.merge.complete(until);
-        while let Some((cpu, ts, item)) = self.merge.pop() {
+        while let Some(merge::Next { cpu, ts, item, behind }) = self.merge.pop() {
             match item {
-                merge::Item::Record(record) => self.record(cpu, ts, &record),
+                merge::Item::Record(record) => self.record(cpu, ts, &record, behind),
                 merge::Item::Lost(lost) => {
                     if let Some(count) = self.counts.lost_by_cpu.get_mut(cpu as usize) {
                         *count += lost;
@@ -166,14 +166,28 @@ impl Engine {
         self.merge.expect(cpu, seq, ts);
     }
 
-    fn record(&mut self, cpu: u32, ts: u64, record: &merge::Raw) {
+    /// Takes a record in its turn.
+    ///
+    /// What a late one read of the CPU is out of date. If its CPU was behind the others, these may
+    /// have been judged without what it did, so it is not known again until it switches.
+    fn record(&mut self, cpu: u32, ts: u64, record: &merge::Raw, behind: bool) {
         let names = &self.names;
         match decode(record.bytes(), |func| names.kind_of(func)) {
             Ok((header, event)) => {
                 if let Some(count) = self.counts.by_kind.get_mut(usize::from(header.kind)) {
                     *count += 1;
                 }
-                self.after_switch(cpu, ts, &header, &event);
+                if record.late {
+                    if matches!(event, Event::TlbState(_) | Event::RqState(_)) {
+                        return;
+                    }
+                } else {
+                    if behind {
+                        self.step(cpu, ts, &Event::Gap { lost: 0 });
+                        self.step(cpu, ts, &Event::Gap { lost: 1 });
+                    }
+                    self.after_switch(cpu, ts, &header, &event);
+                }
                 self.step(cpu, ts, &event);
             }
             Err(_) => self.counts.unreadable += 1,
