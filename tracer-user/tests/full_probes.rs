@@ -2,7 +2,7 @@
 //! that doesn't allow full mode, that it is refused as it should be. Needs root and a binary that
 //! carries the eBPF object, so all of it is marked ignored; `cargo xtask test` runs it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
     collections::BTreeMap,
@@ -16,12 +16,12 @@ use rustix::{
     time::{ClockId, clock_gettime},
 };
 use tracer_common::{
-    model::{self, Event, Func},
+    model::{self, Event, Func, SyncCause},
     wire::{INIT_MM, Kind, Site, Switch, TlbState, membarrier_cmd, membarrier_state as bit},
 };
 use unlazy::{
     probes::{
-        LoadError, Mode, Options, Probes, State,
+        LoadError, Mode, Options, Probes, State, SyncSite,
         btf::{self, KERNEL_BTF},
         object,
         privileges::Privileges,
@@ -305,14 +305,15 @@ fn a_flush_raises_the_generation() {
     let mine =
         move |event: &Event| matches!(event, Event::FlushBegin { flush, .. } if flush.tid == tid);
     let seen = gather(&mut live, work, |seen| seen.events(mine) > 20);
-    let (mut last, mut freed) = (0, 0);
+    // By mm: attaching a program patches text, by way of an mm of its own.
+    let (mut last, mut freed) = (BTreeMap::<u64, u64>::new(), 0);
     let mut all: Vec<_> = seen.by_cpu.values().flatten().collect();
     all.sort_by_key(|&&(ts, seq, _)| (ts, seq));
     for (_, _, event) in all {
         match event {
             Event::FlushBegin { flush, freed_tables } if flush.tid == tid => {
-                assert!(flush.generation > last, "{event:?} after generation {last}");
-                last = flush.generation;
+                let before = last.insert(flush.mm, flush.generation);
+                assert!(before < Some(flush.generation), "{event:?} after {before:?}");
                 freed += u32::from(*freed_tables);
             }
             Event::FlushEnd { flush, .. } if flush.tid == tid => {
@@ -322,4 +323,40 @@ fn a_flush_raises_the_generation() {
         }
     }
     assert!(freed > 0, "unmapping four MiB frees a page table");
+}
+
+/// A symbol of the running kernel that is this function, suffix and all.
+fn symbol(function: &str) -> String {
+    let table = fs::read_to_string("/proc/kallsyms").unwrap();
+    let names = table.lines().filter_map(|line| line.split_whitespace().nth(2));
+    let mut ours = names.filter(|name| name.split('.').next() == Some(function));
+    ours.next().unwrap().to_owned()
+}
+
+#[test]
+#[ignore = "traces this machine; `cargo xtask test` runs it"]
+fn probes_on_instructions_sit_where_they_are_told_to_or_nowhere() {
+    let _turn = turn();
+    let Some(mut live) = full(Options::default()) else { return };
+    let state = |live: &mut Live, name: &str| {
+        let states = live.probes().states();
+        states.into_iter().find(|state| state.probe.name == name).unwrap()
+    };
+    let site =
+        |program, function: &str, offset| SyncSite { program, symbol: symbol(function), offset };
+    assert_eq!(state(&mut live, "ipi_sync_core_sync").state, State::Skipped);
+    live.probes().attach_sync_sites(&[
+        site("finish_task_switch_sync", "finish_task_switch", 0),
+        // The second is no instruction of that function: both are refused.
+        site("ipi_sync_core_sync", "ipi_sync_core", 0),
+        site("ipi_sync_core_sync", "ipi_sync_core", 1 << 30),
+    ]);
+    assert_eq!(state(&mut live, "finish_task_switch_sync").state, State::Attached);
+    let refused = state(&mut live, "ipi_sync_core_sync");
+    assert_eq!(refused.state, State::Failed);
+    assert!(refused.why.contains("ipi_sync_core+0x40000000: "), "{}", refused.why);
+
+    let seen = gather(&mut live, run_true, |seen| seen.count(Kind::Serialized) > 50);
+    let other = |event: &Event| matches!(event, Event::Serialized(sync) if sync.cause != SyncCause::FinishTaskSwitch as u8);
+    assert_eq!(seen.events(other), 0);
 }
