@@ -1,5 +1,5 @@
 //! Everything a developer of unlazy types.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod bench;
 mod build;

@@ -77,7 +77,7 @@ fn in_folder(work: &Path, request: &Request, setup: &Setup, guard: &Guard) -> Re
         stderr,
         console_tail: console::tail(&console::read(&console)),
         time: watch.begin.elapsed(),
-        boot: started.map(|at| at - watch.begin),
+        boot: started.map(|(at, _)| at - watch.begin),
     })
 }
 

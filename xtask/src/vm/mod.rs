@@ -16,6 +16,7 @@ mod qemu;
 mod received;
 mod request;
 mod setup;
+mod tsc;
 mod work;
 
 use std::path::PathBuf;

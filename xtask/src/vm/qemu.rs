@@ -10,6 +10,7 @@ use unlazy_guest::mailbox::SIZE;
 
 use super::mailbox::Mailbox;
 use super::request::Request;
+use super::tsc;
 use crate::shell;
 use crate::toolchain::machines;
 
@@ -96,7 +97,7 @@ fn arguments(request: &Request, parts: &Parts<'_>) -> Vec<OsString> {
     args.push(request.kernel.bzimage.clone().into());
     args.extend(plain(&["-initrd"]));
     args.push(parts.initramfs.into());
-    args.extend(plain(&["-append", &kernel_arguments(&request.append)]));
+    args.extend(plain(&["-append", &kernel_arguments(parts.accel, &request.append)]));
     args
 }
 
@@ -108,17 +109,17 @@ fn option(prefix: &str, path: &Path) -> OsString {
 }
 
 /// Ours, then what was asked for.
-fn kernel_arguments(append: &[String]) -> String {
+fn kernel_arguments(accel: Accel, append: &[String]) -> String {
+    let mut ours = ARGUMENTS.map(str::to_owned).to_vec();
+    if accel == Accel::Tcg {
+        ours.push(format!("tsc_early_khz={}", tsc::khz()));
+    }
     let asked: Vec<&str> = append.iter().flat_map(|words| words.split_whitespace()).collect();
     let name = |argument: &str| argument.split('=').next().unwrap_or_default().to_owned();
     let replaced: Vec<String> = asked.iter().map(|argument| name(argument)).collect();
-    let mut all: Vec<String> = ARGUMENTS
-        .into_iter()
-        .filter(|argument| !replaced.contains(&name(argument)))
-        .map(str::to_owned)
-        .collect();
-    all.extend(asked.into_iter().map(str::to_owned));
-    all.join(" ")
+    ours.retain(|argument| !replaced.contains(&name(argument)));
+    ours.extend(asked.into_iter().map(str::to_owned));
+    ours.join(" ")
 }
 
 /// Where a person looks for what went wrong with QEMU itself.
@@ -132,9 +133,11 @@ mod tests {
 
     #[test]
     fn what_is_appended_replaces_ours() {
-        let none = kernel_arguments(&[]);
+        let none = kernel_arguments(Accel::Kvm, &[]);
         assert!(none.starts_with("console=ttyS0 loglevel=5 panic=-1 pti=off"), "{none}");
-        let some = kernel_arguments(&["pti=on nokaslr".to_owned(), "loglevel=7".to_owned()]);
+        let asked = ["pti=on nokaslr".to_owned(), "loglevel=7".to_owned()];
+        let some = kernel_arguments(Accel::Tcg, &asked);
+        assert!(some.contains(" tsc_early_khz=") && !none.contains("tsc_early_khz"), "{some}");
         assert!(!some.contains("pti=off") && !some.contains("loglevel=5"), "{some}");
         assert!(some.ends_with("pti=on nokaslr loglevel=7"), "{some}");
     }

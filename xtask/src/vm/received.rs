@@ -4,12 +4,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde::de::DeserializeOwned;
 use unlazy_guest::frame::{Frame, Kind};
-use unlazy_guest::job::{Ended, FileHead, Hello};
+use unlazy_guest::job::{Ended, FileHead, Hello, Started};
 
 use crate::shell::say;
 
@@ -18,7 +18,8 @@ pub(super) struct Received {
     pub(super) out: PathBuf,
     pub(super) echo: bool,
     pub(super) hello: Option<Hello>,
-    pub(super) started: Option<Instant>,
+    /// When the command started, by our clock and by the guest's.
+    pub(super) started: Option<(Instant, Duration)>,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
     pub(super) ended: Option<Ended>,
@@ -64,7 +65,10 @@ impl Received {
         let Frame { kind, payload } = frame;
         match kind {
             Kind::Hello => self.hello = Some(json(&payload)?),
-            Kind::Started => self.started = Some(Instant::now()),
+            Kind::Started => {
+                let Started { uptime_ms } = json(&payload)?;
+                self.started = Some((Instant::now(), Duration::from_millis(uptime_ms)));
+            }
             Kind::Stdout => {
                 if self.echo {
                     show(io::stdout(), &payload)?;
@@ -85,10 +89,25 @@ impl Received {
                 if let Some(file) = &self.file {
                     bail!("the guest ended with {} half sent", file.path.display());
                 }
-                self.ended = Some(json(&payload)?);
+                let ended: Ended = json(&payload)?;
+                self.compare_clocks(Duration::from_millis(ended.uptime_ms));
+                self.ended = Some(ended);
             }
         }
         Ok(())
+    }
+
+    /// Says so if the guest's clock is not to be trusted: times in its results would be wrong.
+    fn compare_clocks(&self, guest: Duration) {
+        let Some((here, there)) = self.started else { return };
+        let (here, there) = (here.elapsed(), guest.saturating_sub(there));
+        if clocks_differ(here, there) {
+            say(format_args!(
+                "the guest's clock is off: it counted {:.1} s while {:.1} s passed here",
+                there.as_secs_f64(),
+                here.as_secs_f64()
+            ));
+        }
     }
 
     fn begin_file(&mut self, head: &FileHead) -> Result<()> {
@@ -145,6 +164,11 @@ impl Received {
     }
 }
 
+/// By more than a fifth. What comes takes a moment to arrive, so short times say nothing.
+fn clocks_differ(here: Duration, there: Duration) -> bool {
+    here.max(there) > Duration::from_secs(5) && here.abs_diff(there) > here.max(there) / 5
+}
+
 /// Passes output on as it came. A reader that has gone (`| head`) is no failure of the machine's.
 fn show(mut to: impl Write, bytes: &[u8]) -> Result<()> {
     match to.write_all(bytes).and_then(|()| to.flush()) {
@@ -162,6 +186,15 @@ fn json<T: DeserializeOwned>(payload: &[u8]) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_is_off_only_by_much_and_for_long() {
+        let differ = |here, there| {
+            clocks_differ(Duration::from_secs_f64(here), Duration::from_secs_f64(there))
+        };
+        assert!(differ(10.0, 40.0) && differ(60.0, 3.0));
+        assert!(!differ(10.0, 10.5) && !differ(0.5, 2.0));
+    }
 
     fn head(path: &str, size: Option<u64>) -> Frame {
         let head = FileHead { path: path.to_owned(), mode: 0o640, size };
