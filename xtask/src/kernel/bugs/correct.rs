@@ -99,9 +99,9 @@ pub(super) const SINGLE_SLOW: Bug = Bug {
     what: "membarrier_private_expedited does without its short way for a process of one thread.",
     recreates: OURS,
     expect: Expect::NOTHING,
-    workload: Workload::SyncCore,
+    workload: Workload::Register,
     cpus: 2,
-    odds: Odds::Certain,
+    odds: Odds::Likely,
     edits: &[Edit {
         file: MEMBARRIER,
         anchor: "(atomic_read(&mm->mm_users) == 1 || num_online_cpus() == 1)) return 0; /* * Matches",

@@ -6,7 +6,7 @@ use crate::kernel::edit::{Change, Edit};
 pub(super) const LAZY_DROP: Bug = Bug {
     name: "lazy-drop",
     what: "exit_mm takes no reference for the mm that its CPU goes on using lazily, so the mm is \
-        dropped from under it. So that the machine lives to tell, this is every 16th exit of a \
+        dropped from under it. So that the machine lives to tell, this is every 4th exit of a \
         last user only, at most 4096 in all, and __mmdrop then frees nothing.",
     recreates: "nothing of the kernel's: the reference has always been there",
     expect: Expect::all(&[Rule::R5]),

@@ -163,12 +163,24 @@ pub(super) const TABLES_SKIP: Bug = Bug {
     workload: Workload::FreeTables,
     cpus: 4,
     odds: Odds::Likely,
-    edits: &[Edit {
-        file: TLB,
-        anchor: "if (info->freed_tables) on_each_cpu_mask",
-        change: Change::Replace(
-            "if (info->freed_tables && !unlazy_bug_take(TABLES_SKIP))\n\
-             \ton_each_cpu_mask",
-        ),
-    }],
+    edits: &[
+        Edit {
+            file: TLB,
+            anchor: "if (info->freed_tables) on_each_cpu_mask",
+            change: Change::Replace(
+                "if (info->freed_tables && !unlazy_bug(TABLES_SKIP))\n\
+                 \ton_each_cpu_mask",
+            ),
+        },
+        Edit {
+            file: TLB,
+            anchor: "if (per_cpu(cpu_tlbstate_shared.is_lazy, cpu)) return false;",
+            // Counts only CPUs that are really left out.
+            change: Change::Before(
+                "if (unlazy_bug(TABLES_SKIP) && info->freed_tables &&\n\
+                 \x20   per_cpu(cpu_tlbstate_shared.is_lazy, cpu))\n\
+                 \t(void)unlazy_bug_take(TABLES_SKIP);",
+            ),
+        },
+    ],
 };

@@ -134,7 +134,7 @@ bool unlazy_bug_drop(struct mm_struct *mm)
 	if (atomic_read(&mm->mm_users) != 1)
 		return false;
 	/* A fraction of the exits is enough, and memory lasts. */
-	if (atomic_inc_return(&exits) % 16)
+	if (atomic_inc_return(&exits) % 4)
 		return false;
 	if (atomic_inc_return(&leaks) > UNLAZY_MOST_LEAKS)
 		return false;
