@@ -8,12 +8,7 @@
 //! Flushes by `arch_tlbbatch_flush` (reclaim, migration) name no mm and no generation; that they are
 //! done gives R3 nothing to ask for.
 
-use super::{
-    At, Cpu, Model, Store,
-    deferred::Check,
-    task::PendingFlush,
-    verdict::{Doubt, Rule},
-};
+use super::{At, Model, Store, deferred::Check, task::PendingFlush};
 use crate::wire::Flush;
 
 impl Model {
@@ -27,12 +22,9 @@ impl Model {
         }
     }
 
-    pub(super) fn on_flush_end<S: Store>(&mut self, s: &mut S, c: &mut Cpu, at: At, w: &Flush) {
+    pub(super) fn on_flush_end<S: Store>(&mut self, s: &mut S, at: At, w: &Flush) {
         let begun = s.known_task(w.tid).and_then(|task| task.flush.take());
-        let Some(flush) = begun.filter(|flush| flush.mm == w.mm) else {
-            Self::doubt(s, c, Rule::R3, Doubt::Unseen);
-            return;
-        };
+        let Some(flush) = begun.filter(|flush| flush.mm == w.mm) else { return };
         let PendingFlush { mm, generation, freed_tables } = flush;
         if let Some(mm) = s.mm(mm) {
             mm.flushed.push(generation, at.ts);

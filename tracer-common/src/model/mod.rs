@@ -223,7 +223,7 @@ impl Model {
             Event::FlushBegin { freed_tables, flush } => {
                 Self::on_flush_begin(s, *freed_tables, flush);
             }
-            Event::FlushEnd { flush, .. } => self.on_flush_end(s, c, at, flush),
+            Event::FlushEnd { flush, .. } => self.on_flush_end(s, at, flush),
             Event::MmDrop(drop) => {
                 self.defer(s, at, Check::Drop { mm: drop.mm });
                 s.mm_gone(drop.mm);

@@ -2,6 +2,7 @@
 
 use super::{
     At, Cpu, Evidence, Model, Store, SyncCause, SyncPoint,
+    mm::registers,
     rq::RunQueue,
     rules::{r1, r7},
     state::{InSwitch, MmId, Tri, Way},
@@ -41,6 +42,11 @@ impl Model {
         }
         if !prev_kthread && w.prev_state & membarrier_state::SYNC_CORE != 0 {
             self.remember_prev(s, c, flags, w);
+        }
+        if let Some(task) = s.known_task(w.prev_tid)
+            && task.call.is_some_and(|call| registers(call.cmd) != 0)
+        {
+            task.slept = flags & switch_flags::PREV_BLOCKED != 0;
         }
         let (real_before, lazy_before) = (c.real, c.lazy);
         c.rq.switched(w, c.borrowing);

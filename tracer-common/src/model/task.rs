@@ -99,6 +99,9 @@ pub struct Task {
     /// May execute an IRET in kernel code when it goes on; see
     /// [`Cpu::kernel_iret`](super::Cpu::kernel_iret).
     pub kernel_iret: bool,
+    /// It slept as it was last switched out of a system call that registers, of its own will: what it
+    /// has done on the way since, it has done on the CPU where it runs now.
+    pub slept: bool,
     /// Its membarrier call in flight, or the last one that was counted before its system call
     /// returned.
     pub call: Option<Call>,

@@ -136,6 +136,7 @@ const fn config() -> Config {
     Config {
         skew: 100,
         pti: false,
+        syscall_exit: false,
         fred: false,
         invlpgb: false,
         sees_cr3: true,
@@ -311,4 +312,27 @@ fn pti_pays_at_every_return() {
     k.cpu(0).call_returns().sys_enter();
     k.cpu(1).yields_to(user(U, A)).round_trip();
     k.clean().checked(Rule::R2, 2);
+}
+
+/// The text has a serialization, but under conditions of its own: neither may be concluded.
+#[test]
+fn an_undecided_text_decides_nothing() {
+    let config = Config { finish_task_switch: Promise::Undecided, ..config() };
+    let mut k = Kernel::traced_with(config);
+    k.cpu(1).yields_to(user(101, A)).cr3_in_switch().sys_enter().sleeps_for(IDLE);
+    k.cpu(1).yields_to(user(101, A)).sys_exit().sys_enter();
+    k.clean();
+    assert_eq!(k.inconclusive(Rule::R1), 1);
+}
+
+/// No `finish_task_switch` is needed where every way back from a system call serializes.
+#[test]
+fn the_way_back_serializes() {
+    let config = Config { finish_task_switch: Promise::Never, ..config() };
+    for (syscall_exit, findings) in [(true, 0), (false, 1)] {
+        let mut k = Kernel::traced_with(Config { syscall_exit, ..config });
+        k.cpu(1).yields_to(user(101, A)).cr3_in_switch().sys_enter().sleeps_for(IDLE);
+        k.cpu(1).yields_to(user(101, A)).sys_exit().sys_enter();
+        assert_eq!(k.store.findings.len(), findings);
+    }
 }

@@ -18,6 +18,7 @@ const PROBED: Config = Config {
     ipi_sync_core: Promise::Probed,
     skew: 100,
     pti: false,
+    syscall_exit: false,
     fred: false,
     invlpgb: false,
     sees_cr3: true,
@@ -185,6 +186,28 @@ fn reg_skip_seen_later() {
     k.cpu(0).membarrier_enter(REGISTER).registers(registered).membarrier_exit(REGISTER, 0);
     k.cpu(0).sleeps_for(Who { tid: T, ..registered });
     k.found(&[(Rule::R6, 0, T)]);
+}
+
+/// A registration of several threads waits for a grace period of RCU, and its CPU goes lazy
+/// meanwhile. It is `rq->curr` again when it looks at the run queues, so its own is no exception.
+fn registration_that_sleeps(plant: Option<Plant>) -> Kernel {
+    const REGISTER: i32 = cmd::REGISTER_PRIVATE_EXPEDITED_SYNC_CORE;
+    let set = Who { state: bit::PRIVATE_EXPEDITED | bit::SYNC_CORE, ..user(CALLER, A) };
+    let mut k = kernel(plant);
+    k.cpu(0).yields_to(user(CALLER, A).unregistered()).sys_enter().sys_exit().user_return();
+    k.cpu(0).register_begins(REGISTER).becomes(set).sleeps_for(IDLE);
+    k.cpu(0).yields_to(set).registers(user(CALLER, A)).register_ends(REGISTER);
+    k
+}
+
+#[test]
+fn reg_skip_after_a_sleep() {
+    registration_that_sleeps(Some(Plant::RegSkip)).found(&[(Rule::R6, 0, CALLER)]);
+}
+
+#[test]
+fn reg_skip_after_a_sleep_right() {
+    registration_that_sleeps(None).clean();
 }
 
 #[test]

@@ -132,22 +132,31 @@ fn events() -> impl Strategy<Value = Event> {
 }
 
 fn promise() -> impl Strategy<Value = Promise> {
-    prop::sample::select(vec![Promise::Assumed, Promise::Audited, Promise::Never, Promise::Probed])
+    prop::sample::select(vec![
+        Promise::Assumed,
+        Promise::Audited,
+        Promise::Never,
+        Promise::Undecided,
+        Promise::Probed,
+    ])
 }
 
 fn configs() -> impl Strategy<Value = Config> {
     let skew = prop_oneof![Just(100), any::<u64>()];
-    (skew, any::<[bool; 6]>(), promise(), promise()).prop_map(
-        |(skew, [pti, fred, invlpgb, sees_cr3, sees_csd, pv_flush], finish, ipi)| Config {
-            skew,
-            pti,
-            fred,
-            invlpgb,
-            sees_cr3,
-            sees_csd,
-            pv_flush,
-            finish_task_switch: finish,
-            ipi_sync_core: ipi,
+    (skew, any::<[bool; 7]>(), promise(), promise()).prop_map(
+        |(skew, [pti, fred, invlpgb, sees_cr3, sees_csd, pv_flush, syscall_exit], finish, ipi)| {
+            Config {
+                skew,
+                pti,
+                syscall_exit,
+                fred,
+                invlpgb,
+                sees_cr3,
+                sees_csd,
+                pv_flush,
+                finish_task_switch: finish,
+                ipi_sync_core: ipi,
+            }
         },
     )
 }

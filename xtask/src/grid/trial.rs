@@ -135,7 +135,7 @@ pub(super) fn run(
 /// `unlazy check` around the workload, and the kernel's own count after it.
 fn command(row: &Row) -> Vec<String> {
     let split = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let mut words = split("unlazy check --json /out/report.json");
+    let mut words = split("unlazy check --buffer 64MiB --json /out/report.json");
     if !row.expected.all.is_empty() {
         let rules: Vec<_> = row.expected.all.iter().map(String::as_str).collect();
         words.extend(["--until-found".to_owned(), rules.join(",")]);

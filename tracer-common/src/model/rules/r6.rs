@@ -31,10 +31,17 @@ pub(in crate::model) fn judge<S: Store>(
         return;
     }
     let mut done = complete(w.mm_state);
+    // The bits that this very task has just brought to the run queues, its own among them:
+    // sync_runqueues_membarrier_state looks at them after its last sleep, so it was rq->curr here.
+    let mut own = 0;
     if site == Some(Site::Register) {
         // Only the READY bit is still to come.
-        let call = s.known_task(w.tid).and_then(|task| task.call);
-        done |= call.map_or(0, |call| registers(call.cmd)) & w.mm_state;
+        let task = s.known_task(w.tid).map(|task| *task).unwrap_or_default();
+        let asked = task.call.map_or(0, |call| registers(call.cmd)) & w.mm_state;
+        done |= asked;
+        if task.slept && c.known && c.tid == w.tid {
+            own = asked;
+        }
     }
     let lacking = w.mm_state & SET & !w.rq_state;
     let stale = w.rq_state & SET & !w.mm_state;
@@ -59,6 +66,10 @@ pub(in crate::model) fn judge<S: Store>(
     let missing = lacking & done;
     if missing == 0 {
         s.tally().passed(Rule::R6, Evidence::Observed);
+        return;
+    }
+    if missing & own != 0 {
+        found(s, c, at, w);
         return;
     }
     match c.rq.lag(w, missing) {
