@@ -1,5 +1,6 @@
 //! unlazy's library: where events come from, what judges them, and how results are shown.
 
+pub mod audit;
 pub mod child;
 pub mod commands;
 pub mod engine;

@@ -13,8 +13,20 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
-const SCENARIOS: [&str; 8] =
-    ["sync-core", "jit", "lazy", "shootdown", "procs", "migrate", "siblings", "register"];
+/// Those that run by default: all but the ones that need a kernel module.
+const SCENARIOS: [&str; 11] = [
+    "sync-core",
+    "jit",
+    "lazy",
+    "shootdown",
+    "procs",
+    "migrate",
+    "siblings",
+    "register",
+    "preempt",
+    "switch-flush",
+    "lazy-flush",
+];
 /// Longer than anything here takes on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -127,7 +139,10 @@ fn each_scenario_alone_makes_exactly_the_calls_asked_for_and_does_its_work() {
         ("procs", &["forked", "execed", "exited", "vforks", "thread_exits", "thread_execs"]),
         ("migrate", &["moves", "spins", "sleeps"]),
         ("siblings", &["siblings", "exited", "spins"]),
-        ("register", &["forked", "exited", "mid_flight", "refused"]),
+        ("register", &["forked", "exited", "execed", "mid_flight", "refused"]),
+        ("preempt", &["spins", "sleeps", "preemptions"]),
+        ("switch-flush", &["forked", "exited", "pipe_rounds", "discards", "reads"]),
+        ("lazy-flush", &["discards", "unmaps", "reads", "sleeps"]),
     ] {
         let (output, json) = output(&["--scenario", name, "--calls", "701", "--rate", "1500"]);
         assert!(output.status.success(), "{name}: {json:#}");
@@ -249,6 +264,24 @@ fn bad_usage_ends_with_2_and_a_reason() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(stderr.contains(reason), "{args:?}: {stderr}");
         assert!(output.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_scenario_that_needs_the_module_says_so_and_what_to_do() {
+    if std::path::Path::new("/dev/unlazy_hole").exists() {
+        return;
+    }
+    for name in ["hole", "hole-control"] {
+        let (output, json) = output(&["--scenario", name, "--for", "1h"]);
+        assert_eq!(output.status.code(), Some(2), "{name}: {json:#}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        if std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1) {
+            assert!(stderr.contains("/dev/unlazy_hole"), "{stderr}");
+            assert!(stderr.contains("cargo xtask hole"), "{stderr}");
+        } else {
+            assert!(stderr.contains("two CPUs"), "{stderr}");
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! `cargo xtask build`: the eBPF object, and the `unlazy` binary with it inside.
 
+use std::env;
+use std::fmt;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -12,6 +15,11 @@ use crate::workspace::Workspace;
 
 /// The target that all eBPF programs are built for: little-endian, as x86-64 is.
 pub(crate) const BPF_TARGET: &str = "bpfel-unknown-none";
+/// The target of everything else: named, for the reason that [`link_statically`] gives.
+pub(crate) const HOST_TARGET: &str = "x86_64-unknown-linux-gnu";
+/// For those who have no static C library.
+pub(crate) const HOW_TO_LINK_STATICALLY: &str =
+    "install it (Debian, Ubuntu: libc6-dev; Fedora: glibc-static) and build again";
 /// ELF's machine number of BPF (`include/uapi/linux/elf-em.h`).
 const EM_BPF: u16 = 247;
 
@@ -48,6 +56,16 @@ pub(crate) enum Warnings {
 pub(crate) enum Profile {
     Debug,
     Release,
+}
+
+impl Profile {
+    /// Its folder in the target directory.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Release => "release",
+        }
+    }
 }
 
 /// Builds, with everything that `check` and others need: the release binary's path.
@@ -97,21 +115,97 @@ pub(crate) fn object(
 /// When the build fails.
 pub(crate) fn unlazy(workspace: &Workspace, object: &Path, profile: Profile) -> Result<PathBuf> {
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "--package", "tracer-user"]).env("UNLAZY_EBPF_OBJECT", object);
-    let dir = match profile {
-        Profile::Debug => "debug",
-        Profile::Release => {
-            cargo.arg("--release");
-            "release"
-        }
-    };
+    cargo.args(["build", "--package", "tracer-user", "--bin", "unlazy"]);
+    let linkage = link_statically(&mut cargo);
+    cargo.env("UNLAZY_EBPF_OBJECT", object);
+    if profile == Profile::Release {
+        cargo.arg("--release");
+    }
     shell::run(&mut cargo).context("building unlazy")?;
-    let binary = workspace.unlazy(dir);
+    let built = workspace.target.join(HOST_TARGET).join(profile.folder()).join("unlazy");
+    let binary = workspace.unlazy(profile.folder());
+    publish(&built, &binary)?;
     let size = |path: &Path| fs::metadata(path).map(|meta| meta.len() / 1024);
     let kib = size(&binary).with_context(|| format!("looking at {}", binary.display()))?;
     let object_kib = size(object).with_context(|| format!("looking at {}", object.display()))?;
-    say(format_args!("{}: {kib} KiB, with {object_kib} KiB of eBPF object", binary.display()));
+    say(format_args!(
+        "{}: {kib} KiB, {linkage}, with {object_kib} KiB of eBPF object",
+        binary.display()
+    ));
     Ok(binary)
+}
+
+/// Builds the init of virtual machines; its path.
+///
+/// # Errors
+/// When the build fails, or cannot be static.
+pub(crate) fn guest(workspace: &Workspace) -> Result<PathBuf> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["rustc", "--release", "--package", "unlazy-guest", "--bin", "unlazy-guest"]);
+    if link_statically(&mut cargo) == Linkage::Dynamic {
+        bail!("virtual machines need static programs: {HOW_TO_LINK_STATICALLY}");
+    }
+    // Every machine has it in memory twice while it boots.
+    cargo.args(["--", "-C", "strip=symbols"]);
+    shell::run(&mut cargo).context("building the guest's init")?;
+    Ok(workspace.target.join(HOST_TARGET).join("release/unlazy-guest"))
+}
+
+/// How the binary finds the C library.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Linkage {
+    Static,
+    Dynamic,
+}
+
+impl fmt::Display for Linkage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Static => "linked statically",
+            Self::Dynamic => "linked dynamically",
+        })
+    }
+}
+
+/// Has cargo's build link everything into the binary, so that the same file runs on any x86-64 Linux and
+/// in virtual machines that have nothing but it; where there is no static C library, says so.
+pub(crate) fn link_statically(cargo: &mut Command) -> Linkage {
+    // Named, so that the flags are not those of build scripts and of procedural macros, which
+    // cannot be static.
+    cargo.args(["--target", HOST_TARGET]);
+    if !has_static_libc() {
+        say(format_args!("no static C library: {HOW_TO_LINK_STATICALLY}"));
+        return Linkage::Dynamic;
+    }
+    let mut flags = env::var("RUSTFLAGS").unwrap_or_default();
+    flags.push_str(" -C target-feature=+crt-static");
+    cargo.env("RUSTFLAGS", flags.trim_start()).env_remove("CARGO_ENCODED_RUSTFLAGS");
+    Linkage::Static
+}
+
+/// Whether the C compiler, which links for rustc, has a libc.a.
+fn has_static_libc() -> bool {
+    // It prints a path if it has one, and the bare name if not.
+    shell::capture(Command::new("cc").arg("-print-file-name=libc.a"))
+        .is_ok_and(|path| Path::new(path.trim()).is_file())
+}
+
+/// Puts a binary where everybody looks for it.
+fn publish(built: &Path, place: &Path) -> Result<()> {
+    let publishing = || format!("putting {} to {}", built.display(), place.display());
+    let dir = place.parent().with_context(publishing)?;
+    fs::create_dir_all(dir).with_context(publishing)?;
+    // Renamed into its place: the one there may be running.
+    let new = dir.join(format!(".unlazy-{}", std::process::id()));
+    fs::hard_link(built, &new)
+        .or_else(|_| fs::copy(built, &new).map(drop))
+        .and_then(|()| fs::rename(&new, place))
+        .with_context(publishing)?;
+    // Two names of one file: rename does nothing then, and the new name stays.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(publishing),
+        _ => Ok(()),
+    }
 }
 
 /// Whether an object describes its types, as the loader of BTF tracepoints needs it.

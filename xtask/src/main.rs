@@ -1,12 +1,17 @@
 //! Everything a developer of unlazy types.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod bench;
 mod build;
 mod check;
+mod grid;
+mod hole;
+mod kernel;
+mod module;
 mod shell;
 mod test;
 mod toolchain;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -31,6 +36,10 @@ enum Task {
     Check(check::Args),
     Test(test::Args),
     Bench(bench::Args),
+    Vm(vm::Args),
+    Kernel(kernel::Args),
+    Hole(hole::Args),
+    Grid(grid::Args),
     #[command(hide = true)]
     BenchMeasure(bench::measure::Args),
     #[command(hide = true)]
@@ -45,6 +54,10 @@ impl Task {
             Self::Check(args) => check::run(&Workspace::find()?, &args),
             Self::Test(args) => test::run(&Workspace::find()?, &args),
             Self::Bench(args) => bench::run(&Workspace::find()?, &args),
+            Self::Vm(args) => vm::command(&Workspace::find()?, &args),
+            Self::Kernel(args) => kernel::run(&Workspace::find()?, &args),
+            Self::Hole(args) => hole::run(&Workspace::find()?, &args),
+            Self::Grid(args) => grid::run(&Workspace::find()?, &args),
             // These two run as root, who may have no cargo to ask for the workspace.
             Self::BenchMeasure(args) => bench::measure::run(&args),
             Self::BenchLoop(args) => bench::loops::run(&args),

@@ -2,11 +2,13 @@
 
 use super::{
     At, Cpu, Evidence, Func, Model, Store, SyncCause,
-    rules::r2,
-    state::{Call, CallOrigin, MmId, Skip},
+    deferred::Check,
+    mm::Skip,
+    state::{LeftAlone, MmId},
+    task::{Call, CallOrigin},
     verdict::{Doubt, Rule},
 };
-use crate::wire::{CsdLocal, Membarrier, membarrier_cmd as cmd, membarrier_state};
+use crate::wire::{CallMask, CsdLocal, Membarrier, membarrier_cmd as cmd, membarrier_state};
 
 /// `arch/x86/entry/syscalls/syscall_64.tbl`
 const NR_MEMBARRIER: i32 = 324;
@@ -20,13 +22,14 @@ impl Model {
         w: &Membarrier,
     ) {
         self.entered(s, c, at, w.mm, w.tid, w.state);
+        Self::count_forgotten(s, w.tid);
         if let Some(task) = s.task(w.tid) {
             task.call = Some(Call::new(w.cmd, w.mm, at.ts, CallOrigin::Entered));
         }
     }
 
     pub(super) fn on_membarrier_exit<S: Store>(
-        &self,
+        &mut self,
         s: &mut S,
         c: &mut Cpu,
         at: At,
@@ -40,65 +43,92 @@ impl Model {
         let Some(mm) = s.mm(w.mm) else { return };
         mm.tgid = w.tgid;
         mm.state = w.state;
-        if w.ret < 0 {
-            mm.calls.failed += 1;
-            return;
+        let call = call.filter(|call| (call.cmd, call.mm) == (w.cmd, w.mm));
+        let counted = |call: &Call| call.ended.is_some() && call.origin != CallOrigin::Entered;
+        if !call.as_ref().is_some_and(counted) {
+            self.returned_call(s, c, at, (w.cmd, w.mm, w.ret), call);
         }
-        match w.cmd {
-            cmd::PRIVATE_EXPEDITED_SYNC_CORE => self.sync_core_done(s, c, at, w.mm, call),
-            cmd::PRIVATE_EXPEDITED => mm.calls.private += 1,
-            cmd::PRIVATE_EXPEDITED_RSEQ => mm.calls.rseq += 1,
-            cmd::GLOBAL | cmd::GLOBAL_EXPEDITED => mm.calls.global += 1,
-            cmd::REGISTER_GLOBAL_EXPEDITED
-            | cmd::REGISTER_PRIVATE_EXPEDITED
-            | cmd::REGISTER_PRIVATE_EXPEDITED_SYNC_CORE
-            | cmd::REGISTER_PRIVATE_EXPEDITED_RSEQ => mm.calls.register += 1,
-            _ => {}
+    }
+
+    /// A call, (command, mm, what it returned), is over: counts it, and notes what it promises.
+    pub(super) fn returned_call<S: Store>(
+        &mut self,
+        s: &mut S,
+        c: &mut Cpu,
+        at: At,
+        (cmd, mm, ret): (i32, MmId, i64),
+        call: Option<Call>,
+    ) {
+        let sync_core = cmd == cmd::PRIVATE_EXPEDITED_SYNC_CORE;
+        // Else it was counted when its work was seen.
+        if !call.is_some_and(|call| call.origin == CallOrigin::Inferred)
+            && let Some(entry) = s.mm(mm)
+        {
+            entry.calls.count(cmd, ret);
+        }
+        if sync_core && ret >= 0 {
+            self.sync_core_done(s, c, at, mm, call);
         }
     }
 
     fn sync_core_done<S: Store>(
-        &self,
+        &mut self,
         s: &mut S,
         c: &mut Cpu,
         at: At,
         mm: MmId,
         call: Option<Call>,
     ) {
-        let Some(call) = call.filter(|call| call.cmd == cmd::PRIVATE_EXPEDITED_SYNC_CORE) else {
+        let Some(call) = call else {
             // Entered before system calls were traced, and its work went unseen too.
-            if let Some(entry) = s.mm(mm) {
-                entry.calls.sync_core += 1;
-            }
             Self::doubt(s, c, Rule::R2, Doubt::Untraced);
             return;
         };
         if call.origin == CallOrigin::Inferred {
-            return; // counted when its work was seen
+            return;
         }
         if !call.accounted {
             Self::account(s, c, at, &call);
         }
-        if !self.config.sees_csd
-            && let Some(evidence) = self.config.ipi_sync_core
-        {
+        if !self.config.sees_csd {
             // The caller's own share of the work leaves no trace here.
-            Self::serialized(s, c, at.ts, SyncCause::IpiSyncCore, evidence);
+            let promise = self.config.ipi_sync_core;
+            Self::promised(s, c, at.ts, at.ts, SyncCause::IpiSyncCore, promise);
         }
         if let Some(entry) = s.mm(mm) {
-            entry.calls.sync_core += 1;
             entry.completed.push(call.begin, at.ts);
         }
-        r2::judge_running(s, at, mm, call.begin, self.config.skew);
+        self.defer(s, at, Check::Call { mm, begin: call.begin });
     }
 
     pub(super) fn on_csd_queue<S: Store>(s: &mut S, c: &Cpu, func: Func, target: u32, tid: u32) {
+        if func == Func::SyncCore {
+            Self::targets(s, c, tid, target);
+        }
+    }
+
+    /// `smp_call_function_many_cond` is about to send a function to these CPUs. Its own is told when
+    /// the function runs there.
+    pub(super) fn on_call_mask<S: Store>(s: &mut S, c: &Cpu, at: At, func: Func, w: &CallMask) {
         if func != Func::SyncCore {
             return;
         }
+        let mut cpu = 0;
+        while cpu < u64::BITS {
+            if w.mask & 1 << cpu != 0 && cpu != at.cpu {
+                Self::targets(s, c, w.tid, cpu);
+            }
+            cpu += 1;
+        }
+    }
+
+    /// The call of this task interrupts a CPU.
+    fn targets<S: Store>(s: &mut S, c: &Cpu, tid: u32, target: u32) {
         let mut mm = c.logical;
         if let Some(call) = s.known_task(tid).and_then(|task| task.call.as_mut()) {
-            call.target(target);
+            if !call.target(target) {
+                return;
+            }
             mm = call.mm;
         }
         if let Some(entry) = s.known_mm(mm) {
@@ -106,13 +136,31 @@ impl Model {
         }
     }
 
+    /// One of membarrier's functions begins, on a kernel whose tracepoints don't tell for whom: in
+    /// an interrupt, or where the idle task or a dying CPU empties the queue
+    /// (`kernel/smp.c:flush_smp_call_function_queue`), it is another CPU's; else it is the caller's
+    /// own, by a direct call.
+    pub(super) fn on_handler<S: Store>(
+        &self,
+        s: &mut S,
+        c: &mut Cpu,
+        at: At,
+        func: Func,
+        w: &CsdLocal,
+    ) {
+        if c.irq_depth > 0 || w.tid == 0 || w.mm == 0 {
+            self.on_csd_run(s, c, at, func);
+        } else {
+            self.on_csd_local(s, c, at, func, w);
+        }
+    }
+
     /// A queued function runs here.
     pub(super) fn on_csd_run<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, func: Func) {
         match func {
             Func::SyncCore => {
-                if let Some(evidence) = self.config.ipi_sync_core {
-                    Self::serialized(s, c, at.ts, SyncCause::IpiSyncCore, evidence);
-                }
+                let promise = self.config.ipi_sync_core;
+                Self::promised(s, c, at.ts, at.ts, SyncCause::IpiSyncCore, promise);
             }
             Func::TextPoke => {
                 Self::serialized(s, c, at.ts, SyncCause::TextPoke, Evidence::Assumed);
@@ -140,7 +188,7 @@ impl Model {
         let entered = s
             .known_task(w.tid)
             .and_then(|task| task.call)
-            .filter(|call| call.origin == CallOrigin::Entered);
+            .filter(|call| call.origin != CallOrigin::Inferred && call.ended.is_none());
         if let Some(mut call) = entered {
             call.target(at.cpu);
             call.accounted = true;
@@ -178,7 +226,11 @@ impl Model {
                 let why = if cpu == at.cpu {
                     Some(Self::why_skipped(c, call.mm))
                 } else {
-                    s.cpu(cpu).map(|other| Self::why_skipped(other, call.mm))
+                    s.cpu(cpu).map(|other| {
+                        let why = Self::why_skipped(other, call.mm);
+                        other.left_alone = Some(LeftAlone { ts: at.ts, mm: call.mm, why });
+                        why
+                    })
                 };
                 if let (Some(why), Some(mm)) = (why, s.known_mm(call.mm)) {
                     mm.skipped[why as usize] += 1;

@@ -1,6 +1,6 @@
 //! What the model takes in: wire records, decoded.
 
-use crate::wire::{self, Header, Kind};
+use crate::wire::{self, Header, Kind, Site};
 use zerocopy::FromBytes;
 
 /// A function that CPUs run for one another, as far as the model tells them apart.
@@ -144,6 +144,9 @@ impl Event {
             Self::MembarrierEnter(w) | Self::MembarrierExit(w) => w.tid,
             Self::PageFault { fault: w, .. } | Self::Redirect(w) => w.tid,
             Self::UserReturn(w) => w.tid,
+            Self::FlushBegin { flush: w, .. } | Self::FlushEnd { flush: w, .. } => w.tid,
+            Self::PrivateBegin(w) | Self::PrivateEnd(w) => w.tid,
+            Self::KthreadUse(w) | Self::KthreadUnuse(w) => w.tid,
             _ => return None,
         })
     }
@@ -172,11 +175,13 @@ impl core::error::Error for DecodeError {}
 /// Whether a record says, beside what it is about, that the last switch wrote CR3. For the first
 /// record after a switch, [`Event::SwitchCr3`] then comes before its own event.
 ///
-/// `None` if the record can't tell.
+/// `None` if the record can't tell: in the middle of a switch it is too early to say.
 #[must_use]
-pub const fn says_cr3_written(header: &Header) -> Option<bool> {
-    if header.kind == Kind::Nmi as u16 {
-        return None;
+pub const fn says_cr3_written(header: &Header, event: &Event) -> Option<bool> {
+    match event {
+        Event::Nmi(_) => return None,
+        Event::TlbState(w) if w.site == Site::SwitchMmEntry as u8 => return None,
+        _ => {}
     }
     Some(header.flags & wire::HEADER_CR3_WRITTEN != 0)
 }

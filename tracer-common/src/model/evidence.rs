@@ -50,6 +50,8 @@ pub enum SyncCause {
     TextPoke = 6,
     /// Page table isolation: every return to user mode writes CR3.
     Pti = 7,
+    /// The kernel serializes on its way back from a system call.
+    SyscallExit = 8,
 }
 
 impl SyncCause {
@@ -65,6 +67,7 @@ impl SyncCause {
             Self::FinishTaskSwitch => "sync_core in finish_task_switch",
             Self::TextPoke => "do_sync_core",
             Self::Pti => "CR3 write on exit (PTI)",
+            Self::SyscallExit => "sync_core on exit",
         }
     }
 
@@ -79,6 +82,7 @@ impl SyncCause {
             5 => Self::FinishTaskSwitch,
             6 => Self::TextPoke,
             7 => Self::Pti,
+            8 => Self::SyscallExit,
             _ => Self::None,
         }
     }

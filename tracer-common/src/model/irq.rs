@@ -77,7 +77,7 @@ impl Model {
         c.irq_device = vector == Some(Vector::Device);
         c.irq_from_user &= same;
         let calls = matches!(vector, Some(Vector::CallFunction | Vector::CallFunctionSingle));
-        if calls && !self.config.sees_csd {
+        if calls && !self.config.sees_csd && self.config.ipi_sync_core.possible() {
             // It may have been ipi_sync_core.
             c.maybe_sync = at.ts;
         }
@@ -103,8 +103,9 @@ impl Model {
                 let skew = self.config.skew;
                 r2::judge(s, c, at, c.logical, tid, Evidence::Inferred, skew);
             }
-            Way::InSyscall | Way::Leaving(..) => {
-                // The frame was a system call's before: it has returned from that one.
+            Way::InSyscall | Way::Leaving(..) | Way::User => {
+                // The frame was a system call's before, and it has returned from that one; or it was
+                // seen to return.
                 self.user_ran(s, c, at, c.logical, tid);
                 c.irq_from_user = true;
             }

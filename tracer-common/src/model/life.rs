@@ -2,7 +2,8 @@
 
 use super::{
     At, Cpu, Doubt, Evidence, MmId, Model, Rule, Store, SyncCause,
-    state::{Task, Tri, Way},
+    state::{Tri, Way},
+    task::Task,
 };
 use crate::wire::{Exec, Fork, Hotplug, membarrier_state};
 
@@ -31,6 +32,7 @@ impl Model {
             c.real = w.mm;
             c.lazy = Tri::No;
             c.state = 0;
+            c.temporary = None;
         }
         // Its first return is by IRET: start_thread changes the frame.
         c.way = Way::Unknown;

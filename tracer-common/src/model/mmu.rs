@@ -1,13 +1,7 @@
-//! What the MMU holds: CR3 writes outside switches, flushes, and the kernel's own variables where a
-//! probe read them.
+//! What the MMU holds, as tracepoints tell it: CR3 writes outside switches, and flushes.
 
-use super::{
-    At, Cpu, Evidence, Model, Store, SyncCause,
-    rules::{r3, r4, r5, r6, r7},
-    state::{MmId, Tri},
-    verdict::Divergence,
-};
-use crate::wire::{Flush, INIT_MM, RqState, TlbFlush, TlbState, tlb_reason};
+use super::{At, Cpu, Evidence, Model, Store, SyncCause, state::Tri};
+use crate::wire::{INIT_MM, TlbFlush, tlb_reason};
 
 impl Model {
     pub(super) fn on_tlb_flush<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, w: &TlbFlush) {
@@ -42,6 +36,11 @@ impl Model {
                 let state = s.known_mm(w.mm).map_or(0, |mm| mm.state);
                 Self::logical_changed(s, c, c.last_ts, w.mm, state, false);
             }
+            if c.entered.is_some() {
+                // What is loaded is read in a moment.
+                (c.real, c.lazy) = (0, Tri::Unknown);
+                return Self::flushed_here(s, c, at, SyncCause::Cr3);
+            }
             // Without an mm of its own, the task has just lost the borrowed one to init_mm.
             let loaded = if w.mm == 0 { INIT_MM } else { w.mm };
             if w.mm == 0 && c.lazy == Tri::Yes {
@@ -63,60 +62,5 @@ impl Model {
         c.maybe_sync = at.ts;
         // The generation that the ASID slot has reached is not told here.
         c.slot = (0, 0);
-    }
-
-    /// `cpu_tlbstate` as read by a probe.
-    pub(super) fn on_tlb_state<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &TlbState) {
-        let switching = w.loaded_mm == u64::MAX;
-        if c.known && c.in_switch.is_none() && !switching {
-            if c.real != 0 {
-                r7::equal(s, c, at, Divergence::Real, c.real, w.loaded_mm);
-            }
-            let lazy = w.lazy != 0;
-            match c.lazy {
-                Tri::Unknown => {}
-                // kthread_use_mm has got as far as switch_mm_irqs_off.
-                Tri::Yes if !lazy && c.kthread && c.tid != 0 => {}
-                // exit_mm or kthread_unuse_mm has got as far as enter_lazy_tlb.
-                Tri::No if lazy && c.logical != 0 => {
-                    Self::logical_changed(s, c, c.last_ts, 0, 0, false);
-                }
-                known => {
-                    let expected = u64::from(known == Tri::Yes);
-                    r7::equal(s, c, at, Divergence::Lazy, expected, u64::from(lazy));
-                }
-            }
-        }
-        if !switching {
-            c.real = w.loaded_mm;
-            c.lazy = if w.lazy == 0 { Tri::No } else { Tri::Yes };
-            c.slot = (w.slot_mm, w.slot_gen);
-        }
-    }
-
-    pub(super) fn on_flush_end<S: Store>(
-        &self,
-        s: &mut S,
-        c: &mut Cpu,
-        at: At,
-        freed_tables: bool,
-        w: &Flush,
-    ) {
-        if let Some(mm) = s.mm(w.mm) {
-            mm.flushed.push(w.generation, at.ts);
-        }
-        r3::judge_running(s, at, w.mm, w.generation, self.config.skew);
-        if freed_tables {
-            r4::judge(s, c, at, w);
-        }
-    }
-
-    pub(super) fn on_mm_drop<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, mm: MmId) {
-        r5::judge(s, c, at, mm, self.config.skew, self.config.sees_cr3);
-        s.mm_gone(mm);
-    }
-
-    pub(super) fn on_rq_state<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &RqState) {
-        r6::judge(s, c, at, w);
     }
 }

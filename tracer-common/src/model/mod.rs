@@ -5,8 +5,9 @@
 //! and asks no clock.
 //!
 //! It works in two layers. The first reconstructs facts from events: who runs where on which mm
-//! (`switch`), what the MMU holds (`mmu`), when a core serialized (`irq`, `calls`), when user code
-//! ran (`user`). The second judges these facts (`rules`).
+//! (`switch`), what the MMU holds (`mmu`, `reading`, `flush`), what the run queue knows (`rq`), when a
+//! core serialized (`irq`, `calls`, `private`), when user code ran (`user`). The second judges these
+//! facts (`rules`), some of them a little later (`deferred`).
 //!
 //! The heart is one question, asked whenever an event proves that a CPU *has just run user code* of
 //! an mm: had that CPU serialized since the logical mm changed (R1), and since every SYNC_CORE call
@@ -14,26 +15,39 @@
 //! a verdict never rests on a return that did not happen.
 
 mod calls;
+mod completed;
+mod deferred;
 mod event;
 mod evidence;
+mod flush;
 mod irq;
 mod life;
+mod mm;
 mod mmu;
+mod private;
+mod promise;
+mod reading;
+mod rq;
 mod rules;
 mod state;
 mod store;
 mod switch;
+mod task;
 mod user;
 mod verdict;
 
+pub use completed::Completed;
 pub use event::{DecodeError, Event, Func, decode, header, says_cr3_written};
 pub use evidence::{Evidence, SyncCause, SyncPoint};
-pub use state::{
-    Call, CallCounts, CallOrigin, Completed, Cpu, Debt, InSwitch, MAX_CPUS, Mm, MmId, SKIPS, Skip,
-    Task, Tri, Way,
-};
+pub use mm::{CallCounts, Mm, SKIPS, Skip};
+pub use promise::Promise;
+pub use rq::RunQueue;
+pub use state::{Cpu, Debt, Entered, InSwitch, LeftAlone, MAX_CPUS, MmId, Tri, Way};
 pub use store::Store;
-pub use verdict::{Divergence, Doubt, Finding, Rule, RuleTally, Severity, Tally};
+pub use task::{Call, CallOrigin, PendingFlush, Task};
+pub use verdict::{DOUBTS, Divergence, Doubt, Finding, Rule, RuleTally, Severity, Tally};
+
+use deferred::{Check, Deferred};
 
 /// What the kernel and the probes are like: facts that hold for a whole run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,18 +57,31 @@ pub struct Config {
     pub skew: u64,
     /// Page table isolation: every return to user mode writes CR3.
     pub pti: bool,
+    /// The way back from a system call serializes by itself, as the running kernel's text says.
+    pub syscall_exit: bool,
     /// FRED delivers events: interrupts end in ERETU/ERETS, which are not known to serialize.
     pub fred: bool,
     /// Broadcast TLB flushes: an mm may move to a global ASID, by a CR3 write of its own.
     pub invlpgb: bool,
     /// `tlb_flush` is attached, so a missing one means that CR3 was not written.
     pub sees_cr3: bool,
-    /// `csd_function_entry` is attached, so no SYNC_CORE call goes unnoticed.
+    /// `csd_function_entry`, or a probe on `ipi_sync_core` itself, is attached: no SYNC_CORE call
+    /// goes unnoticed.
     pub sees_csd: bool,
-    /// How it is known that `finish_task_switch` serializes; `None` if it is known that it does not.
-    pub finish_task_switch: Option<Evidence>,
-    /// The same for `ipi_sync_core`.
-    pub ipi_sync_core: Option<Evidence>,
+    /// `flush_tlb_multi` is the hypervisor's, which may flush in a virtual CPU's stead and leave its
+    /// generations behind.
+    pub pv_flush: bool,
+    /// Whether `finish_task_switch` serializes.
+    pub finish_task_switch: Promise,
+    /// Whether `ipi_sync_core` does.
+    pub ipi_sync_core: Promise,
+}
+
+impl Config {
+    /// Whether a TLB may be flushed without a trace in `ctxs[].tlb_gen`.
+    const fn flushed_elsewhere(&self) -> bool {
+        self.invlpgb || self.pv_flush
+    }
 }
 
 impl Default for Config {
@@ -63,18 +90,20 @@ impl Default for Config {
         Self {
             skew: 100,
             pti: false,
+            syscall_exit: false,
             fred: false,
             invlpgb: false,
             sees_cr3: true,
             sees_csd: true,
-            finish_task_switch: Some(Evidence::Assumed),
-            ipi_sync_core: Some(Evidence::Assumed),
+            pv_flush: false,
+            finish_task_switch: Promise::Assumed,
+            ipi_sync_core: Promise::Assumed,
         }
     }
 }
 
 /// Where and when.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct At {
     cpu: u32,
     ts: u64,
@@ -91,13 +120,15 @@ pub struct Model {
     /// CPUs whose records are being lost: any task may run there, so nothing that is known of one
     /// off CPU holds.
     blind: u32,
+    /// Checks that wait until the order of events is sure.
+    deferred: Deferred,
 }
 
 impl Model {
     /// A model that has seen nothing.
     #[must_use]
     pub const fn new(config: Config) -> Self {
-        Self { config, epoch: 1, syscalls: false, blind: 0 }
+        Self { config, epoch: 1, syscalls: false, blind: 0, deferred: Deferred::new() }
     }
 
     /// What it was told about the kernel and the probes.
@@ -110,6 +141,7 @@ impl Model {
     ///
     /// A CPU that the store does not have is ignored.
     pub fn step<S: Store>(&mut self, s: &mut S, cpu: u32, ts: u64, event: &Event) {
+        self.until(s, ts);
         let Some(slot) = s.cpu(cpu) else { return };
         let mut c = *slot;
         let at = At { cpu, ts };
@@ -138,16 +170,20 @@ impl Model {
             | Event::FuncName(_)
             | Event::SyscallProbes(_)
             | Event::Hotplug(_)
-            | Event::Gap { .. }
-            | Event::TlbState(_)
-            | Event::RqState(_)
-            | Event::Serialized(_) => return,
-            // Not over yet: this is the switch's own CR3 write.
+            | Event::Gap { .. } => return,
+            // Not over yet.
+            Event::TlbState(state) if Self::before_switch_mm(c, state) => return,
+            Event::Serialized(sync) if c.switching == Some(sync.tid) => return,
+            // This is the switch's own CR3 write.
             Event::TlbFlush(flush) if Self::is_switch_cr3(c, flush) => return,
             _ => self.switch_done(s, c, at, false),
         }
         c.in_user = 0;
-        if let Some(tid) = event.current() {
+        let current = match event {
+            Event::TlbState(state) => Self::reader(state),
+            _ => event.current(),
+        };
+        if let Some(tid) = current {
             Self::settle_dark(s, c, at, tid);
         }
         self.settle_iret(s, c, at, event);
@@ -165,10 +201,14 @@ impl Model {
             }
             Event::CsdEntry { func } => self.on_csd_run(s, c, at, *func),
             Event::CsdLocal { func, local } => self.on_csd_local(s, c, at, *func, local),
+            Event::CallMask { func, call } => Self::on_call_mask(s, c, at, *func, call),
+            Event::Handler { func, handler } => self.on_handler(s, c, at, *func, handler),
             Event::SysEnter(call) => self.on_sys_enter(s, c, at, call),
             Event::SysExit(call) => Self::on_sys_exit(c, at, call),
             Event::MembarrierEnter(call) => self.on_membarrier_enter(s, c, at, call),
             Event::MembarrierExit(call) => self.on_membarrier_exit(s, c, at, call),
+            Event::PrivateBegin(call) => Self::on_private_begin(s, c, at, call),
+            Event::PrivateEnd(call) => self.on_private_end(s, c, at, call),
             Event::PageFault { from_user, fault } => {
                 self.on_page_fault(s, c, at, *from_user, fault);
             }
@@ -179,21 +219,23 @@ impl Model {
             Event::Redirect(_) => Self::on_redirect(c, at),
             Event::Nmi(_) => self.on_nmi(s, c, at),
             Event::Hotplug(step) => Self::on_hotplug(s, c, at, step),
-            Event::TlbState(state) => Self::on_tlb_state(s, c, at, state),
-            Event::FlushEnd { freed_tables, flush } => {
-                self.on_flush_end(s, c, at, *freed_tables, flush);
+            Event::TlbState(state) => self.on_tlb_state(s, c, at, state),
+            Event::FlushBegin { freed_tables, flush } => {
+                Self::on_flush_begin(s, *freed_tables, flush);
             }
-            Event::MmDrop(drop) => self.on_mm_drop(s, c, at, drop.mm),
+            Event::FlushEnd { flush, .. } => self.on_flush_end(s, at, flush),
+            Event::MmDrop(drop) => {
+                self.defer(s, at, Check::Drop { mm: drop.mm });
+                s.mm_gone(drop.mm);
+            }
             Event::RqState(state) => Self::on_rq_state(s, c, at, state),
             Event::UserReturn(ret) => self.on_user_return(s, c, at, ret),
             Event::Serialized(sync) => {
                 let cause = SyncCause::from_u8(sync.cause);
                 Self::serialized(s, c, at.ts, cause, Evidence::Observed);
             }
-            Event::KthreadUse(kthread) => {
-                self.on_kthread_mm(s, c, at, kthread.mm, kthread.state);
-            }
-            Event::KthreadUnuse(_) => self.on_kthread_mm(s, c, at, 0, 0),
+            Event::KthreadUse(w) => self.on_kthread_mm(s, c, w.tid, w.mm, w.state),
+            Event::KthreadUnuse(w) => self.on_kthread_mm(s, c, w.tid, 0, 0),
             Event::Gap { lost } => self.on_gap(c, at, *lost),
             Event::SyscallProbes(on) => self.on_syscall_probes(s, c, *on),
             Event::CsdExit { .. }
@@ -202,12 +244,23 @@ impl Model {
             | Event::Exit(_)
             | Event::Rename(_)
             | Event::FuncName(_)
-            | Event::FlushBegin { .. }
-            | Event::FlushMulti { .. }
-            | Event::PrivateBegin(_)
-            | Event::PrivateEnd(_)
-            | Event::CallMask { .. }
-            | Event::Handler { .. } => {}
+            | Event::FlushMulti { .. } => {}
+        }
+    }
+
+    /// A function that promises to serialize ran between `ts` and `now`.
+    fn promised<S: Store>(
+        s: &mut S,
+        c: &mut Cpu,
+        ts: u64,
+        now: u64,
+        cause: SyncCause,
+        promise: Promise,
+    ) {
+        match promise.evidence() {
+            Some(evidence) => Self::serialized(s, c, ts, cause, evidence),
+            None if promise.possible() => c.maybe_sync = now,
+            None => {}
         }
     }
 

@@ -1,7 +1,9 @@
 //! Where the model keeps what it remembers: outside.
 
 use super::{
-    state::{Cpu, Mm, MmId, Task},
+    mm::Mm,
+    state::{Cpu, MmId},
+    task::Task,
     verdict::{Finding, Tally},
 };
 

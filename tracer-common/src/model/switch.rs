@@ -1,9 +1,12 @@
 //! Context switches: the logical mm, and what becomes of the real one.
 
 use super::{
-    At, Cpu, Evidence, Model, Store, SyncCause,
+    At, Cpu, Evidence, Model, Store, SyncCause, SyncPoint,
+    mm::registers,
+    rq::RunQueue,
     rules::{r1, r7},
-    state::{InSwitch, Task, Tri, Way},
+    state::{InSwitch, MmId, Tri, Way},
+    task::Task,
     verdict::Divergence,
 };
 use crate::wire::{self, Frame, INIT_MM, Switch, membarrier_state, switch_flags, tlb_reason};
@@ -40,7 +43,19 @@ impl Model {
         if !prev_kthread && w.prev_state & membarrier_state::SYNC_CORE != 0 {
             self.remember_prev(s, c, flags, w);
         }
+        if let Some(task) = s.known_task(w.prev_tid)
+            && task.call.is_some_and(|call| registers(call.cmd) != 0)
+        {
+            task.slept = flags & switch_flags::PREV_BLOCKED != 0;
+        }
         let (real_before, lazy_before) = (c.real, c.lazy);
+        c.rq.switched(w, c.borrowing);
+        c.borrowing = match (w.prev_mm, w.next_mm) {
+            (0, 0) if c.known => c.borrowing,
+            // What was read before this switch began, not in the middle of it.
+            (1.., 0) if c.known => Some(c.state),
+            _ => None,
+        };
         c.known = true;
         c.was_known = true;
         c.tid = w.next_tid;
@@ -51,6 +66,10 @@ impl Model {
         c.irq_depth = 0;
         c.irq_from_user = false;
         c.kernel_iret = false;
+        c.entered = None;
+        c.loaded_at = (0, 0);
+        c.temporary = None;
+        c.switching = None;
         c.state = w.next_state;
         c.logical = w.next_mm;
         if w.next_mm != w.prev_mm {
@@ -71,6 +90,7 @@ impl Model {
             c.way = Way::Unknown;
             return;
         }
+        c.switching = Some(w.prev_tid);
         c.in_switch = Some(InSwitch {
             ts: at.ts,
             prev_tid: w.prev_tid,
@@ -118,11 +138,8 @@ impl Model {
         // first that is heard of it.
         let unseen_exec = !self.config.sees_cr3 && !prev_kthread && w.prev_mm != 0;
         if w.prev_mm != c.logical && (prev_kthread || (w.prev_mm == 0 && exiting) || unseen_exec) {
-            // kthread_use_mm, kthread_unuse_mm, exit_mm or exec_mmap, at some moment since the switch
-            // in: whatever serialized since then may have come before it or after it.
-            let since = c.switched_at;
-            let maybe_paid = c.sync.ts >= since || c.maybe_sync >= since || unseen_exec;
-            Self::logical_changed(s, c, since, w.prev_mm, w.prev_state, maybe_paid);
+            // kthread_use_mm, kthread_unuse_mm, exit_mm or exec_mmap.
+            Self::logical_changed_unseen(s, c, w.prev_mm, w.prev_state, unseen_exec);
             if unseen_exec {
                 (c.real, c.lazy) = (w.prev_mm, Tri::No);
             }
@@ -132,8 +149,9 @@ impl Model {
         if active != 0 {
             r7::equal(s, c, at, Divergence::Active, active, w.prev_active);
         }
-        if w.prev_mm != 0 && c.real != 0 {
-            r7::equal(s, c, at, Divergence::Real, c.real, w.prev_mm);
+        // Whoever runs on an mm of its own has it loaded; and no temporary one outlives its user.
+        if c.real != 0 && (w.prev_mm != 0 || c.temporary.is_some()) {
+            r7::equal(s, c, at, Divergence::Real, c.real, w.prev_active);
         }
     }
 
@@ -152,10 +170,12 @@ impl Model {
         }
         s.tally().logical_changes += 1;
         c.logical = mm;
-        c.state = state;
+        let before = core::mem::replace(&mut c.state, state);
         c.debt = None;
         if mm == 0 {
-            // enter_lazy_tlb
+            // membarrier_update_current_mm(NULL), enter_lazy_tlb
+            c.rq.let_go();
+            c.borrowing = Some(before);
             s.tally().enter_lazy += 1;
             c.lazy = match c.real {
                 0 => Tri::Unknown,
@@ -164,9 +184,35 @@ impl Model {
             };
             return;
         }
+        if c.kthread {
+            c.rq = RunQueue::copied();
+        } else {
+            c.rq.new_program();
+        }
+        c.borrowing = None;
         c.active = mm;
         if state & membarrier_state::SYNC_CORE != 0 {
             r1::owe(c, mm, since, maybe_paid);
+        }
+    }
+
+    /// The same, where the change itself was not seen.
+    ///
+    /// If `switch_mm_irqs_off` was seen to load this mm, the change came just before it, with
+    /// interrupts off in between (`kernel/kthread.c:kthread_use_mm`). Else it came at some moment
+    /// since the task was switched in: whatever has serialized since then may have come before it or
+    /// after it.
+    fn logical_changed_unseen<S: Store>(s: &mut S, c: &mut Cpu, mm: MmId, state: u8, doubt: bool) {
+        let (loaded, entered) = c.loaded_at;
+        if mm != 0 && loaded == mm {
+            let maybe_paid = doubt || c.maybe_sync >= entered;
+            Self::logical_changed(s, c, entered, mm, state, maybe_paid);
+            let SyncPoint { ts, evidence, .. } = c.sync;
+            r1::paid(s, c, ts, evidence);
+        } else {
+            let since = c.switched_at;
+            let maybe_paid = doubt || c.sync.ts >= since || c.maybe_sync >= since;
+            Self::logical_changed(s, c, since, mm, state, maybe_paid);
         }
     }
 
@@ -181,7 +227,8 @@ impl Model {
             }
             Way::Leaving(..) => Tri::Yes,
             Way::InSyscall => Tri::No,
-            Way::Unknown => Tri::Unknown,
+            // It came into the kernel unseen.
+            Way::Unknown | Way::User => Tri::Unknown,
         };
         // Still on its way to its first return.
         let fresh = mine
@@ -191,7 +238,7 @@ impl Model {
         let kernel_iret = !mine || c.kernel_iret || preempted;
         let epoch = self.epoch;
         if let Some(task) = s.task(w.prev_tid) {
-            *task = Task { epoch, fresh, ran: true, left, kernel_iret, call: task.call };
+            *task = Task { epoch, fresh, ran: true, left, kernel_iret, ..*task };
         }
     }
 
@@ -208,7 +255,7 @@ impl Model {
             // Void until it is seen to be switched out again.
             left: Tri::Unknown,
             kernel_iret: true,
-            call: was.call,
+            ..was
         };
         if known {
             c.kernel_iret = was.kernel_iret;
@@ -275,35 +322,34 @@ impl Model {
         }
         if switch.prev_mm_same && c.registered() {
             // membarrier_mm_sync_core_before_usermode(rq->prev_mm)
-            if let Some(evidence) = self.config.finish_task_switch {
-                Self::serialized(s, c, switch.ts, SyncCause::FinishTaskSwitch, evidence);
-            }
+            let promise = self.config.finish_task_switch;
+            Self::promised(s, c, switch.ts, at.ts, SyncCause::FinishTaskSwitch, promise);
         }
     }
 
-    /// `kthread_use_mm` or `kthread_unuse_mm` was seen.
+    /// `kthread_use_mm` or `kthread_unuse_mm` has returned; `mm` is what the thread has now.
     pub(super) fn on_kthread_mm<S: Store>(
         &self,
         s: &mut S,
         c: &mut Cpu,
-        at: At,
-        mm: u64,
+        tid: u32,
+        mm: MmId,
         state: u8,
     ) {
-        if !c.known {
+        if !c.known || c.tid != tid {
             return;
         }
-        let (real, lazy) = (c.real, c.lazy);
-        if mm != 0 {
-            c.real = mm;
-            c.lazy = Tri::No;
-        }
-        if let Some(entry) = (state & membarrier_state::SYNC_CORE != 0).then(|| s.mm(mm)).flatten()
+        if state & membarrier_state::SYNC_CORE != 0
+            && let Some(entry) = s.mm(mm)
         {
             entry.state = state;
         }
         // A CR3 write on the way was seen on its own: then the logical mm has changed already.
-        let unseen_cr3 = !self.config.sees_cr3 && (real != mm || lazy != Tri::No);
-        Self::logical_changed(s, c, at.ts, mm, state, unseen_cr3);
+        let unseen_cr3 = !self.config.sees_cr3 && (c.real != mm || c.lazy != Tri::No);
+        Self::logical_changed_unseen(s, c, mm, state, unseen_cr3);
+        if mm != 0 {
+            (c.real, c.lazy) = (mm, Tri::No);
+            c.temporary = None;
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::{
     rules::{r1, r2, r3},
     state::{MmId, Way},
 };
-use crate::wire::{Fault, Frame, Syscall, UserReturn};
+use crate::wire::{Fault, Frame, Syscall, UserReturn, membarrier_state};
 
 /// The calls that return in a new task too: clone, fork, vfork, clone3
 /// (`arch/x86/entry/syscalls/syscall_64.tbl`).
@@ -20,6 +20,7 @@ impl Model {
         Self::settle_dark_mm(s, c, mm);
         Self::settle_kernel_iret(c, at);
         match c.way {
+            Way::User => {}
             Way::Leaving(frame, since) => {
                 s.tally().returns_inferred += 1;
                 self.returned(s, c, at, frame, since, Evidence::Inferred);
@@ -61,6 +62,9 @@ impl Model {
                 Some(true) if !self.config.fred => {
                     Self::serialized(s, c, since, SyncCause::Iret, evidence);
                 }
+                Some(false) if self.config.syscall_exit => {
+                    Self::serialized(s, c, since, SyncCause::SyscallExit, Evidence::Inferred);
+                }
                 Some(false) => {}
                 _ => c.maybe_sync = at.ts,
             }
@@ -78,7 +82,7 @@ impl Model {
     ) {
         r1::judge(s, c, at, mm, tid, evidence);
         r2::judge(s, c, at, mm, tid, evidence, self.config.skew);
-        r3::judge(s, c, at, mm, tid, evidence, self.config.skew);
+        r3::judge(s, c, at, mm, tid, evidence, &self.config);
     }
 
     pub(super) fn on_sys_enter<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, w: &Syscall) {
@@ -153,17 +157,23 @@ impl Model {
         }
     }
 
-    /// A probe sits on the way out.
+    /// A probe sits on the way out, behind everything that could still switch.
     pub(super) fn on_user_return<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, w: &UserReturn) {
-        let frame = Self::frame_out(c, w.frame);
-        Self::settle_kernel_iret(c, at);
-        if c.known && c.tid == w.tid {
+        if Self::recognize(c, w.tid) {
             c.state = w.state;
         }
-        s.tally().returns_observed += 1;
-        self.returned(s, c, at, frame, at.ts, Evidence::Observed);
-        self.judge(s, c, at, w.mm, w.tid, Evidence::Observed);
-        c.way = Way::Leaving(frame, at.ts);
+        if w.state & membarrier_state::SYNC_CORE == 0 {
+            // How it leaves was not read.
+            c.maybe_sync = at.ts;
+            r3::judge(s, c, at, w.mm, w.tid, Evidence::Observed, &self.config);
+        } else {
+            let frame = Self::frame_out(c, w.frame);
+            Self::settle_kernel_iret(c, at);
+            s.tally().returns_observed += 1;
+            self.returned(s, c, at, frame, at.ts, Evidence::Observed);
+            self.judge(s, c, at, w.mm, w.tid, Evidence::Observed);
+        }
+        c.way = Way::User;
         c.in_user = at.ts;
     }
 }

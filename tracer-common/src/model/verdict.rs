@@ -2,7 +2,7 @@
 
 use super::{
     evidence::{Evidence, SyncPoint},
-    state::MmId,
+    state::{LeftAlone, MmId},
 };
 
 /// A rule of the model.
@@ -104,11 +104,18 @@ pub enum Doubt {
     Clock = 2,
     /// Calls were made before system calls were traced.
     Untraced = 3,
+    /// The TLB may have been flushed by broadcast or by the hypervisor, which the generations don't
+    /// show.
+    Elsewhere = 4,
 }
+
+/// How many doubts there are.
+pub const DOUBTS: usize = 5;
 
 impl Doubt {
     /// Every doubt.
-    pub const ALL: [Self; 4] = [Self::Unseen, Self::Frame, Self::Clock, Self::Untraced];
+    pub const ALL: [Self; DOUBTS] =
+        [Self::Unseen, Self::Frame, Self::Clock, Self::Untraced, Self::Elsewhere];
 
     /// The words reports use.
     #[must_use]
@@ -118,6 +125,7 @@ impl Doubt {
             Self::Frame => "kind of return not known",
             Self::Clock => "clocks too close to order",
             Self::Untraced => "calls made before system calls were traced",
+            Self::Elsewhere => "perhaps flushed by broadcast or by the hypervisor",
         }
     }
 }
@@ -187,6 +195,8 @@ pub struct Finding {
     pub since: u64,
     /// The CPU's last serialization before it.
     pub last_sync: SyncPoint,
+    /// R2: the last call on this mm that left the CPU alone, if that is the one in question.
+    pub left_alone: Option<LeftAlone>,
     /// The weakest link.
     pub evidence: Evidence,
     /// R7: what differed.
@@ -210,7 +220,10 @@ pub struct RuleTally {
     /// The decided ones by their weakest link.
     pub evidence: [u64; 3],
     /// The undecided ones by [`Doubt`].
-    pub doubts: [u64; 4],
+    pub doubts: [u64; DOUBTS],
+    /// Deviations that stock kernels are known to have and that were proven to be just that; in none
+    /// of the above.
+    pub excused: u64,
 }
 
 /// What was counted.
@@ -264,6 +277,11 @@ impl Tally {
         let tally = self.rule(rule);
         tally.inconclusive += 1;
         tally.doubts[doubt as usize] += 1;
+    }
+
+    /// A deviation that stock kernels are known to have.
+    pub(super) const fn excused(&mut self, rule: Rule) {
+        self.rule(rule).excused += 1;
     }
 
     /// A check that failed.

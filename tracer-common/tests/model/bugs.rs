@@ -3,7 +3,7 @@
 
 use crate::common::{A, IDLE, Kernel, kthread, user};
 use tracer_common::{
-    model::{Config, Evidence, Func, Rule, SyncCause},
+    model::{Config, Evidence, Func, Promise, Rule, SyncCause},
     wire::Vector,
 };
 
@@ -61,7 +61,7 @@ fn c758c9373d841_fixed() {
 /// did nothing in an interrupt, for the same wrong reason. The text of `ipi_sync_core` shows it.
 #[test]
 fn ca493d1ca1a03_nothing_done_in_hardirq() {
-    let config = Config { ipi_sync_core: None, ..Config::default() };
+    let config = Config { ipi_sync_core: Promise::Never, ..Config::default() };
     let mut k = caller_sleeper_and_runner(config);
     k.cpu(0).call().queues(Func::SyncCore, 1).local(Func::SyncCore);
     k.cpu(1).ipi(Func::SyncCore);
@@ -73,7 +73,7 @@ fn ca493d1ca1a03_nothing_done_in_hardirq() {
 /// Even then the interrupted thread itself has its IRET.
 #[test]
 fn ca493d1ca1a03_saved_by_the_iret() {
-    let config = Config { ipi_sync_core: None, ..Config::default() };
+    let config = Config { ipi_sync_core: Promise::Never, ..Config::default() };
     let mut k = caller_sleeper_and_runner(config);
     k.cpu(0).call().queues(Func::SyncCore, 1).local(Func::SyncCore);
     k.cpu(1).ipi_and_back(Func::SyncCore);
@@ -130,18 +130,20 @@ fn lazily_and_back(config: Config, call: bool) -> Kernel {
 }
 
 /// A kernel whose `finish_task_switch` is known not to serialize.
-const INVERTED: Config = Config { finish_task_switch: None, ..config() };
+const INVERTED: Config = Config { finish_task_switch: Promise::Never, ..config() };
 
 const fn config() -> Config {
     Config {
         skew: 100,
         pti: false,
+        syscall_exit: false,
         fred: false,
         invlpgb: false,
         sees_cr3: true,
         sees_csd: true,
-        finish_task_switch: Some(Evidence::Assumed),
-        ipi_sync_core: Some(Evidence::Assumed),
+        pv_flush: false,
+        finish_task_switch: Promise::Assumed,
+        ipi_sync_core: Promise::Assumed,
     }
 }
 
@@ -169,13 +171,12 @@ fn c2840cf02fae6_right() {
     assert_eq!(k.store.tally.rules[Rule::R2 as usize].evidence, [0, 0, 1], "assumed");
 }
 
-/// The same with the switch of a CPU that is told by an audit of the kernel's text.
+/// An audit of the kernel's text has found the instruction; that it was on the way is inferred.
 #[test]
-fn an_audit_makes_it_observed() {
-    let config = Config { finish_task_switch: Some(Evidence::Observed), ..config() };
+fn an_audit_makes_it_inferred() {
+    let config = Config { finish_task_switch: Promise::Audited, ..config() };
     let k = lazily_and_back(config, true);
     k.clean();
-    // The return itself is inferred.
     assert_eq!(k.store.tally.rules[Rule::R2 as usize].evidence, [0, 1, 0]);
 }
 
@@ -300,7 +301,7 @@ fn a_spinning_thread_is_interrupted() {
 /// With page table isolation every return writes CR3: neither bug is one.
 #[test]
 fn pti_pays_at_every_return() {
-    let pti = Config { pti: true, ipi_sync_core: None, ..INVERTED };
+    let pti = Config { pti: true, ipi_sync_core: Promise::Never, ..INVERTED };
     let k = lazily_and_back(pti, true);
     k.clean().checked(Rule::R1, 3).checked(Rule::R2, 1);
     assert_eq!(k.store.tally.rules[Rule::R2 as usize].evidence, [0, 1, 0]);
@@ -311,4 +312,27 @@ fn pti_pays_at_every_return() {
     k.cpu(0).call_returns().sys_enter();
     k.cpu(1).yields_to(user(U, A)).round_trip();
     k.clean().checked(Rule::R2, 2);
+}
+
+/// The text has a serialization, but under conditions of its own: neither may be concluded.
+#[test]
+fn an_undecided_text_decides_nothing() {
+    let config = Config { finish_task_switch: Promise::Undecided, ..config() };
+    let mut k = Kernel::traced_with(config);
+    k.cpu(1).yields_to(user(101, A)).cr3_in_switch().sys_enter().sleeps_for(IDLE);
+    k.cpu(1).yields_to(user(101, A)).sys_exit().sys_enter();
+    k.clean();
+    assert_eq!(k.inconclusive(Rule::R1), 1);
+}
+
+/// No `finish_task_switch` is needed where every way back from a system call serializes.
+#[test]
+fn the_way_back_serializes() {
+    let config = Config { finish_task_switch: Promise::Never, ..config() };
+    for (syscall_exit, findings) in [(true, 0), (false, 1)] {
+        let mut k = Kernel::traced_with(Config { syscall_exit, ..config });
+        k.cpu(1).yields_to(user(101, A)).cr3_in_switch().sys_enter().sleeps_for(IDLE);
+        k.cpu(1).yields_to(user(101, A)).sys_exit().sys_enter();
+        assert_eq!(k.store.findings.len(), findings);
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::common::{A, B, IDLE, Kernel, Maps, Told, judge, kthread, user, with_gap};
 use std::collections::BTreeSet;
-use tracer_common::model::{Config, Func, Rule, Store};
+use tracer_common::model::{Config, Func, Promise, Rule, Store};
 
 const CALLER: u32 = 100;
 const T: u32 = 101;
@@ -11,7 +11,7 @@ const K: u32 = 7;
 
 /// A long story in which everything happens: correct, or with the holes of a bad kernel.
 fn long_story(bad: bool) -> Kernel {
-    let config = Config { finish_task_switch: (!bad).then(Default::default), ..Config::default() };
+    let config = Config { finish_task_switch: promise(bad), ..Config::default() };
     let mut k = Kernel::traced_with(config);
     k.cpu(0).yields_to(user(CALLER, A)).cr3_in_switch().sys_enter().sys_exit().in_user();
     k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter();
@@ -37,6 +37,10 @@ fn long_story(bad: bool) -> Kernel {
     k
 }
 
+const fn promise(bad: bool) -> Promise {
+    if bad { Promise::Never } else { Promise::Assumed }
+}
+
 type Identity = (Rule, u32, u64);
 
 fn identities(store: &Maps) -> BTreeSet<Identity> {
@@ -44,7 +48,7 @@ fn identities(store: &Maps) -> BTreeSet<Identity> {
 }
 
 fn config_of(bad: bool) -> Config {
-    Config { finish_task_switch: (!bad).then(Default::default), ..Config::default() }
+    Config { finish_task_switch: promise(bad), ..Config::default() }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::common::{A, IDLE, Kernel, OnCpu, REGISTERED, Who, kthread, user};
 use tracer_common::{
-    model::{Config, Event, Func, Rule, Store},
+    model::{Config, Event, Func, Promise, Rule, Store},
     wire::{Frame, Syscall, Vector},
 };
 
@@ -28,7 +28,7 @@ fn alone(cpu: &mut OnCpu<'_>) {
 /// A signal is delivered after `sys_exit`, which promised SYSRET: the handler is entered by IRET.
 #[test]
 fn a_signal_between_sys_exit_and_the_return() {
-    let inverted = Config { finish_task_switch: None, ..Config::default() };
+    let inverted = Config { finish_task_switch: Promise::Never, ..Config::default() };
     let mut k = Kernel::traced_with(inverted);
     k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().sleeps_for(IDLE);
     k.cpu(1).yields_to(user(U, A)).sys_exit().signal().in_user().sys_enter();
@@ -47,7 +47,7 @@ fn a_signal_between_sys_exit_and_the_return() {
 /// even a kernel that forgets to serialize in between is saved.
 #[test]
 fn preempted_on_the_way_out_of_an_interrupt() {
-    let inverted = Config { finish_task_switch: None, ..Config::default() };
+    let inverted = Config { finish_task_switch: Promise::Never, ..Config::default() };
     let mut k = Kernel::traced_with(inverted);
     k.cpu(0).yields_to(user(CALLER, A)).cr3_in_switch().sys_enter().sys_exit().in_user();
     k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().sys_exit().in_user();
@@ -60,7 +60,7 @@ fn preempted_on_the_way_out_of_an_interrupt() {
 /// The same in kernel code: the IRET back to it comes when it goes on.
 #[test]
 fn preempted_in_kernel_code() {
-    let inverted = Config { finish_task_switch: None, ..Config::default() };
+    let inverted = Config { finish_task_switch: Promise::Never, ..Config::default() };
     let mut k = Kernel::traced_with(inverted);
     k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter();
     k.cpu(1).irq_entry(Vector::Reschedule).irq_exit(Vector::Reschedule).preempted_by(kthread(K));
@@ -72,7 +72,7 @@ fn preempted_in_kernel_code() {
 /// A page fault in kernel code that slept: its IRET comes when the thread goes on.
 #[test]
 fn a_kernel_fault_that_sleeps() {
-    let inverted = Config { finish_task_switch: None, ..Config::default() };
+    let inverted = Config { finish_task_switch: Promise::Never, ..Config::default() };
     let mut k = Kernel::traced_with(inverted);
     k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().kernel_fault().sleeps_for(IDLE);
     k.cpu(1).yields_to(user(U, A)).round_trip();
@@ -103,7 +103,7 @@ fn syscall(tid: u32, nr: i32, frame: Frame) -> Syscall {
 /// A new thread passes `sys_exit` with a frame that looks like SYSRET, and leaves by IRET.
 #[test]
 fn a_child_returns_for_the_first_time() {
-    let inverted = Config { finish_task_switch: None, ..Config::default() };
+    let inverted = Config { finish_task_switch: Promise::Never, ..Config::default() };
     for slept_on_the_way in [false, true] {
         let mut k = Kernel::traced_with(inverted);
         k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().forks(user(T, A));
@@ -120,7 +120,7 @@ fn a_child_returns_for_the_first_time() {
 /// A child whose birth was not seen, or a parent: nobody knows which.
 #[test]
 fn a_child_that_nobody_knew() {
-    let inverted = Config { finish_task_switch: None, ..Config::default() };
+    let inverted = Config { finish_task_switch: Promise::Never, ..Config::default() };
     let mut k = Kernel::traced_with(inverted);
     k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter();
     k.cpu(1).sleeps_for(IDLE).yields_to(user(T, A));
@@ -173,8 +173,11 @@ fn two_handlers_are_no_iret() {
 /// FRED returns by ERETU, of which nothing is promised.
 #[test]
 fn fred() {
-    let mut k =
-        Kernel::traced_with(Config { fred: true, finish_task_switch: None, ..Config::default() });
+    let mut k = Kernel::traced_with(Config {
+        fred: true,
+        finish_task_switch: Promise::Never,
+        ..Config::default()
+    });
     k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().sleeps_for(IDLE);
     k.cpu(1).yields_to(user(U, A)).tick().round_trip();
     k.clean();
@@ -184,7 +187,7 @@ fn fred() {
 /// An NMI is an IRET too.
 #[test]
 fn an_nmi_pays() {
-    let inverted = Config { finish_task_switch: None, ..Config::default() };
+    let inverted = Config { finish_task_switch: Promise::Never, ..Config::default() };
     let mut k = Kernel::traced_with(inverted);
     k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().sleeps_for(IDLE);
     k.cpu(1).yields_to(user(U, A)).nmi().round_trip();

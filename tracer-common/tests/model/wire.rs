@@ -4,7 +4,7 @@ use crate::common::{Maps, runs};
 use proptest::prelude::*;
 use std::{collections::BTreeSet, mem::size_of};
 use tracer_common::{
-    model::{Config, DecodeError, Event, Func, Model, decode, header, says_cr3_written},
+    model::{Config, DecodeError, Event, Func, Model, Promise, decode, header, says_cr3_written},
     wire::{self, FAULT_FROM_USER, FLUSH_FREED_TABLES, Frame, Header, Kind, Vector},
 };
 use zerocopy::IntoBytes;
@@ -80,6 +80,13 @@ fn encode(event: &Event) -> Option<(Kind, u16, Vec<u8>)> {
         Event::Serialized(w) => (Kind::Serialized, 0, bytes(w)),
         Event::KthreadUse(w) => (Kind::KthreadUse, 0, bytes(w)),
         Event::KthreadUnuse(w) => (Kind::KthreadUnuse, 0, bytes(w)),
+        Event::FlushMulti { freed_tables, flush } => {
+            (Kind::FlushMulti, freed(*freed_tables), bytes(flush))
+        }
+        Event::PrivateBegin(w) => (Kind::PrivateBegin, 0, bytes(w)),
+        Event::PrivateEnd(w) => (Kind::PrivateEnd, 0, bytes(w)),
+        Event::CallMask { call, .. } => (Kind::CallMask, 0, bytes(call)),
+        Event::Handler { handler, .. } => (Kind::Handler, 0, bytes(handler)),
         Event::Gap { .. } | Event::SyscallProbes(_) | Event::SwitchCr3 => return None,
     })
 }
@@ -124,17 +131,32 @@ fn events() -> impl Strategy<Value = Event> {
     ]
 }
 
+fn promise() -> impl Strategy<Value = Promise> {
+    prop::sample::select(vec![
+        Promise::Assumed,
+        Promise::Audited,
+        Promise::Never,
+        Promise::Undecided,
+        Promise::Probed,
+    ])
+}
+
 fn configs() -> impl Strategy<Value = Config> {
-    (prop_oneof![Just(100), any::<u64>()], any::<[bool; 7]>()).prop_map(
-        |(skew, [pti, fred, invlpgb, sees_cr3, sees_csd, finish, ipi])| Config {
-            skew,
-            pti,
-            fred,
-            invlpgb,
-            sees_cr3,
-            sees_csd,
-            finish_task_switch: finish.then(Default::default),
-            ipi_sync_core: ipi.then(Default::default),
+    let skew = prop_oneof![Just(100), any::<u64>()];
+    (skew, any::<[bool; 7]>(), promise(), promise()).prop_map(
+        |(skew, [pti, fred, invlpgb, sees_cr3, sees_csd, pv_flush, syscall_exit], finish, ipi)| {
+            Config {
+                skew,
+                pti,
+                syscall_exit,
+                fred,
+                invlpgb,
+                sees_cr3,
+                sees_csd,
+                pv_flush,
+                finish_task_switch: finish,
+                ipi_sync_core: ipi,
+            }
         },
     )
 }
@@ -237,7 +259,13 @@ fn sizes_do_not_change_by_accident() {
     assert_eq!(size_of::<wire::CsdLocal>(), 32);
     assert_eq!(size_of::<wire::Membarrier>(), 40);
     assert_eq!(size_of::<wire::Syscall>(), 24);
-    assert_eq!(size_of::<wire::TlbState>(), 32);
+    assert_eq!(size_of::<wire::TlbState>(), 40);
+    assert_eq!(size_of::<wire::Flush>(), 24);
+    assert_eq!(size_of::<wire::FlushMulti>(), 32);
+    assert_eq!(size_of::<wire::PrivateCall>(), 32);
+    assert_eq!(size_of::<wire::CallMask>(), 24);
+    assert_eq!(size_of::<wire::RqState>(), 24);
+    assert_eq!(size_of::<wire::Serialized>(), 8);
 }
 
 /// Compilers rename what they change.
@@ -251,16 +279,20 @@ fn functions_by_name() {
 }
 
 /// A switch's CR3 write travels in the records after it, whatever they are; but not in an NMI's,
-/// which may come in the middle of a switch.
+/// which may come in the middle of a switch, nor in one that is known to.
 #[test]
 fn any_record_may_say_that_cr3_was_written() {
     for &kind in Kind::ALL {
         let header = |flags| Header { ts: 7, seq: 8, kind: kind as u16, flags };
-        let says = |on| (kind != Kind::Nmi).then_some(on);
-        assert_eq!(says_cr3_written(&header(wire::HEADER_CR3_WRITTEN)), says(true));
-        assert_eq!(says_cr3_written(&header(!wire::HEADER_CR3_WRITTEN)), says(false));
         let plain = decode(&record(kind as u16, 1, &[0; 100]), func).unwrap().1;
+        let says = |on| (kind != Kind::Nmi).then_some(on);
+        assert_eq!(says_cr3_written(&header(wire::HEADER_CR3_WRITTEN), &plain), says(true));
+        assert_eq!(says_cr3_written(&header(!wire::HEADER_CR3_WRITTEN), &plain), says(false));
         let flagged = record(kind as u16, 1 | wire::HEADER_CR3_WRITTEN, &[0; 100]);
         assert_eq!(decode(&flagged, func).unwrap().1, plain, "and it is no flag of the event");
     }
+    let mut early = [0; 100];
+    early[39] = wire::Site::SwitchMmEntry as u8;
+    let (header, event) = decode(&record(Kind::TlbState as u16, 0, &early), func).unwrap();
+    assert_eq!(says_cr3_written(&header, &event), None);
 }

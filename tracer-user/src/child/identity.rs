@@ -1,10 +1,14 @@
 //! As whom the command runs.
 
-use std::{ffi::CString, path::PathBuf};
+use std::{io, path::PathBuf};
 
-use nix::unistd::{Gid, Uid, User, getgrouplist};
+use rustix::process::{geteuid, getuid};
 
-use super::{ChildError, environ::Environ};
+use super::{
+    ChildError,
+    environ::Environ,
+    users::{self, User},
+};
 
 /// As whom a command runs, as the user asked for it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -38,7 +42,7 @@ pub struct Account {
 impl Identity {
     /// Whom it means; `None` if nothing is to change.
     pub(super) fn resolve(&self, environ: &Environ) -> Result<Option<Account>, ChildError> {
-        let me = Uid::effective();
+        let me = geteuid();
         match self {
             Self::Invoking if me.is_root() => invoking(environ),
             Self::Invoking => Ok(None),
@@ -49,7 +53,7 @@ impl Identity {
             Self::User(who) => {
                 let user = by_name_or_uid(who)?;
                 if !me.is_root() {
-                    let same = user.uid == me && user.uid == Uid::current();
+                    let same = user.uid == me.as_raw() && user.uid == getuid().as_raw();
                     let what = || format!("only root can run the command as {who}");
                     return if same { Ok(None) } else { Err(wrong(&what(), "run unlazy as root")) };
                 }
@@ -78,16 +82,16 @@ fn invoking(environ: &Environ) -> Result<Option<Account>, ChildError> {
         }
     };
     let (uid, gid) = (id("SUDO_UID")?, id("SUDO_GID")?);
-    let Some(uid) = uid.map(Uid::from_raw).filter(|uid| !uid.is_root()) else { return Ok(None) };
+    let Some(uid) = uid.filter(|&uid| uid != 0) else { return Ok(None) };
     // Several names may share a uid: the one that sudo saw is meant, if it is one of them.
     let named = environ.get("SUDO_USER").and_then(|name| name.to_str());
-    let named = named.map(User::from_name).transpose().map_err(unreadable)?.flatten();
+    let named = named.map(users::by_name).transpose().map_err(|err| unreadable(&err))?.flatten();
     let user = match named.filter(|user| user.uid == uid) {
         Some(user) => Some(user),
-        None => User::from_uid(uid).map_err(unreadable)?,
+        None => users::by_uid(uid).map_err(|err| unreadable(&err))?,
     };
     let gid = match (gid, &user) {
-        (Some(gid), _) => Gid::from_raw(gid),
+        (Some(gid), _) => gid,
         (None, Some(user)) => user.gid,
         (None, None) => {
             return Err(wrong(&format!("SUDO_UID is {uid}, but SUDO_GID is missing"), UNSET));
@@ -97,11 +101,11 @@ fn invoking(environ: &Environ) -> Result<Option<Account>, ChildError> {
 }
 
 fn by_name_or_uid(who: &str) -> Result<User, ChildError> {
-    if let Some(user) = User::from_name(who).map_err(unreadable)? {
+    if let Some(user) = users::by_name(who).map_err(|err| unreadable(&err))? {
         return Ok(user);
     }
     let by_uid = match who.parse().ok().filter(|&uid| uid != u32::MAX) {
-        Some(uid) => User::from_uid(Uid::from_raw(uid)).map_err(unreadable)?,
+        Some(uid) => users::by_uid(uid).map_err(|err| unreadable(&err))?,
         None => None,
     };
     by_uid.ok_or_else(|| {
@@ -109,29 +113,19 @@ fn by_name_or_uid(who: &str) -> Result<User, ChildError> {
     })
 }
 
-fn unreadable(err: nix::errno::Errno) -> ChildError {
+fn unreadable(err: &io::Error) -> ChildError {
     wrong(&format!("cannot look up the user: {err}"), "check /etc/passwd and nsswitch.conf")
 }
 
-fn account(uid: Uid, gid: Gid, user: Option<User>) -> Result<Account, ChildError> {
-    let groups = match &user {
-        Some(user) => {
-            let name = CString::new(user.name.as_str())
-                .map_err(|_| wrong("the user's name holds a NUL byte", UNSET))?;
-            getgrouplist(&name, gid).map_err(unreadable)?
-        }
-        None => vec![gid],
+fn account(uid: u32, gid: u32, user: Option<User>) -> Result<Account, ChildError> {
+    let Some(user) = user else {
+        return Ok(Account { uid, gid, groups: vec![gid], name: None, home: None, shell: None });
     };
-    let (name, home, shell) =
-        user.map_or((None, None, None), |user| (Some(user.name), Some(user.dir), Some(user.shell)));
-    Ok(Account {
-        uid: uid.as_raw(),
-        gid: gid.as_raw(),
-        groups: groups.into_iter().map(Gid::as_raw).collect(),
-        name,
-        home,
-        shell,
-    })
+    // The group that sudo saw may be another than the one in the database.
+    let user = User { gid, ..user };
+    let groups = users::groups(&user).map_err(|err| unreadable(&err))?;
+    let User { name, home, shell, .. } = user;
+    Ok(Account { uid, gid, groups, name: Some(name), home: Some(home), shell: Some(shell) })
 }
 
 #[cfg(test)]
@@ -170,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_not_the_uids_is_not_believed() {
-        let nobody = User::from_name("nobody").expect("readable").expect("nobody exists");
+        let nobody = users::by_name("nobody").expect("readable").expect("nobody exists");
         let uid = nobody.uid.to_string();
         let vars = [("SUDO_UID", uid.as_str()), ("SUDO_GID", "65534"), ("SUDO_USER", "root")];
         let account = sudo(&vars).expect("fine").expect("another user");

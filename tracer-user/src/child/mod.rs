@@ -23,6 +23,7 @@ mod lookup;
 mod running;
 mod start;
 mod sys;
+mod users;
 mod word;
 
 use std::ffi::{CString, OsString};

@@ -16,6 +16,9 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
+use tracer_common::model::Rule;
+
+use super::found::Found;
 use crate::{
     child::{self, Identity, Prepared, Running, Start, Stdout},
     exit::Exit,
@@ -46,7 +49,10 @@ switch once, so that its state is known from the first moment.
   unlazy check                          ten seconds of whatever the machine does
   unlazy check -- unlazy stress         while the built-in workload runs
   unlazy check --json - -- ./jit-test   the report as JSON on standard output
-  unlazy check --for 1h --junit r.xml   for a CI";
+  unlazy check --for 1h --junit r.xml   for a CI
+
+While it runs, the first finding of each rule is told on standard error as it is found, in a line that \
+begins with \"unlazy: found: \".";
 
 const AFTER_HELP: &str = "\
 Ctrl-C (or SIGTERM, SIGHUP) ends the run early; what was traced until then is judged and printed. A \
@@ -69,6 +75,12 @@ pub struct Args {
     /// With a command this is an upper limit.
     #[arg(long = "for", value_name = "TIME", value_parser = super::duration)]
     duration: Option<Duration>,
+
+    /// End as soon as each of these rules has a finding, as R1 or R1,R2
+    ///
+    /// The other limits hold as well.
+    #[arg(long, value_name = "RULE", value_parser = super::found::rule, value_delimiter = ',')]
+    until_found: Vec<Rule>,
 
     /// Write the report as JSON (unlazy.report/1) to F [default: standard output]
     #[arg(long, value_name = "F", num_args = 0..=1, default_missing_value = "-")]
@@ -277,6 +289,7 @@ async fn trace(
 
     let deadline = total.and_then(|total| begun.checked_add(total));
     let mut progress = Progress::stderr();
+    let mut found = Found::default();
     let mut tick = interval(PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut children = signal(SignalKind::child()).context("can't wait for the command")?;
@@ -292,6 +305,10 @@ async fn trace(
                 let (events, lost, findings) = session.progress();
                 let elapsed = begun.elapsed();
                 progress.show(&Status { elapsed, total, events, lost, findings });
+                found.tell(session.first_findings(), &mut std::io::stderr(), || progress.clear());
+                if found.all(&args.until_found) {
+                    break;
+                }
             }
         }
         // A SIGCHLD may come before anybody listens, so every turn looks.

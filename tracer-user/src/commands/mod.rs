@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod doctor;
+mod found;
 pub mod stress;
 
 use std::time::Duration;

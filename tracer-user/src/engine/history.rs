@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tracer_common::model::Event;
 
 /// How many events of each CPU are kept.
-const KEPT: usize = 256;
+const KEPT: usize = 512;
 
 pub(super) struct History {
     cpus: Vec<VecDeque<(u64, Event)>>,

@@ -14,6 +14,9 @@ const LONGEST: usize = 96;
 pub(super) struct Raw {
     /// Its time, in nanoseconds.
     pub(super) ts: u64,
+    /// Later ones of the same CPU were handed on before it: its program was interrupted, by another
+    /// task even, before it wrote.
+    pub(super) late: bool,
     len: u8,
     bytes: [u8; LONGEST],
 }
@@ -23,7 +26,7 @@ impl Raw {
         let len = record.len().min(LONGEST);
         let mut bytes = [0; LONGEST];
         bytes[..len].copy_from_slice(&record[..len]);
-        Self { ts, len: len as u8, bytes }
+        Self { ts, late: false, len: len as u8, bytes }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -39,6 +42,17 @@ pub(super) enum Item {
     Lost(u64),
     /// Something user space says itself.
     Note(Event),
+}
+
+/// An event in its turn.
+pub(super) struct Next {
+    pub(super) cpu: u32,
+    /// When it happened, in nanoseconds; no earlier than the one before.
+    pub(super) ts: u64,
+    pub(super) item: Item,
+    /// It happened before others, of other CPUs, that were handed on already: this CPU was taken away
+    /// for long.
+    pub(super) behind: bool,
 }
 
 /// Merges the CPUs' events by time.
@@ -92,8 +106,13 @@ impl Merge {
         }
     }
 
+    /// Until when events are complete, in nanoseconds.
+    pub(super) const fn until(&self) -> u64 {
+        self.until
+    }
+
     /// The earliest event, if no earlier one can come any more.
-    pub(super) fn pop(&mut self) -> Option<(u32, u64, Item)> {
+    pub(super) fn pop(&mut self) -> Option<Next> {
         let until = self.until;
         let first = self.first.peek().map(|&Reverse(first)| first);
         let note = (0..self.notes.len()).min_by_key(|&index| self.notes[index].0);
@@ -101,7 +120,8 @@ impl Merge {
             let ts = self.notes[index].0;
             if ts <= until && first.is_none_or(|(earliest, _)| ts <= earliest) {
                 let (ts, event) = self.notes.swap_remove(index);
-                return Some((0, self.in_time(ts), Item::Note(event)));
+                let ts = self.in_time(ts).0;
+                return Some(Next { cpu: 0, ts, item: Item::Note(event), behind: false });
             }
         }
         let (ts, cpu) = first.filter(|&(ts, _)| ts <= until)?;
@@ -109,20 +129,20 @@ impl Merge {
         let (_, item) = order.pop()?;
         self.first.pop();
         self.first.extend(order.first_ts().map(|ts| Reverse((ts, cpu))));
-        let item = match item {
-            Ordered::Record(record) => Item::Record(record),
-            Ordered::Lost(lost) => Item::Lost(lost),
+        let (own, item) = match item {
+            Ordered::Record(record) => (record.ts, Item::Record(record)),
+            Ordered::Lost(lost) => (ts, Item::Lost(lost)),
         };
-        Some((cpu as u32, self.in_time(ts), item))
+        let (ts, behind) = self.in_time(own);
+        Some(Next { cpu: cpu as u32, ts, item, behind })
     }
 
-    /// An event that comes after a later one of another CPU was judged takes that one's time.
-    fn in_time(&mut self, ts: u64) -> u64 {
-        if ts < self.last_ts {
-            self.late += 1;
-        }
+    /// An event that comes after a later one was judged takes that one's time, and is late.
+    fn in_time(&mut self, ts: u64) -> (u64, bool) {
+        let late = ts < self.last_ts;
+        self.late += u64::from(late);
         self.last_ts = self.last_ts.max(ts);
-        self.last_ts
+        (self.last_ts, late)
     }
 
     pub(super) fn late(&self) -> u64 {
@@ -145,7 +165,7 @@ mod tests {
 
     fn drain(merge: &mut Merge, until: u64) -> Vec<(u32, u64)> {
         merge.complete(until);
-        std::iter::from_fn(|| merge.pop()).map(|(cpu, ts, _)| (cpu, ts)).collect()
+        std::iter::from_fn(|| merge.pop()).map(|next| (next.cpu, next.ts)).collect()
     }
 
     #[test]

@@ -15,11 +15,12 @@ mod narrate;
 mod order;
 mod store;
 mod summary;
+mod totals;
 
 use std::collections::BTreeMap;
 
 use tracer_common::{
-    model::{self, Config, DecodeError, Event, Finding, Model, Tally, decode},
+    model::{self, Config, DecodeError, Event, Finding, Model, Rule, Tally, decode},
     wire::{Header, Kind},
 };
 
@@ -27,7 +28,7 @@ pub use summary::Judged;
 
 use self::{history::History, merge::Merge, names::Names, store::UserStore};
 
-/// How many findings are kept in detail.
+/// How many findings are kept in detail, beside the first of each rule.
 const FINDINGS_KEPT: usize = 100;
 
 /// The numbers of kinds are below this.
@@ -138,9 +139,9 @@ impl Engine {
     /// been pushed.
     pub fn advance(&mut self, until: u64) {
         self.merge.complete(until);
-        while let Some((cpu, ts, item)) = self.merge.pop() {
+        while let Some(merge::Next { cpu, ts, item, behind }) = self.merge.pop() {
             match item {
-                merge::Item::Record(record) => self.record(cpu, ts, &record),
+                merge::Item::Record(record) => self.record(cpu, ts, &record, behind),
                 merge::Item::Lost(lost) => {
                     if let Some(count) = self.counts.lost_by_cpu.get_mut(cpu as usize) {
                         *count += lost;
@@ -153,6 +154,9 @@ impl Engine {
                 merge::Item::Note(event) => self.step(cpu, ts, &event),
             }
         }
+        // What waited for the other CPUs' events is decided.
+        self.model.until(&mut self.store, self.merge.until());
+        self.tell();
         self.counts.out_of_order = self.merge.late();
     }
 
@@ -162,14 +166,28 @@ impl Engine {
         self.merge.expect(cpu, seq, ts);
     }
 
-    fn record(&mut self, cpu: u32, ts: u64, record: &merge::Raw) {
+    /// Takes a record in its turn.
+    ///
+    /// What a late one read of the CPU is out of date. If its CPU was behind the others, these may
+    /// have been judged without what it did, so it is not known again until it switches.
+    fn record(&mut self, cpu: u32, ts: u64, record: &merge::Raw, behind: bool) {
         let names = &self.names;
         match decode(record.bytes(), |func| names.kind_of(func)) {
             Ok((header, event)) => {
                 if let Some(count) = self.counts.by_kind.get_mut(usize::from(header.kind)) {
                     *count += 1;
                 }
-                self.after_switch(cpu, ts, &header);
+                if record.late {
+                    if matches!(event, Event::TlbState(_) | Event::RqState(_)) {
+                        return;
+                    }
+                } else {
+                    if behind {
+                        self.step(cpu, ts, &Event::Gap { lost: 0 });
+                        self.step(cpu, ts, &Event::Gap { lost: 1 });
+                    }
+                    self.after_switch(cpu, ts, &header, &event);
+                }
                 self.step(cpu, ts, &event);
             }
             Err(_) => self.counts.unreadable += 1,
@@ -177,9 +195,9 @@ impl Engine {
     }
 
     /// The first record after a switch tells whether that switch wrote CR3.
-    fn after_switch(&mut self, cpu: u32, ts: u64, header: &Header) {
+    fn after_switch(&mut self, cpu: u32, ts: u64, header: &Header, event: &Event) {
         let Some(pending) = self.switched.get_mut(cpu as usize) else { return };
-        if *pending && let Some(written) = model::says_cr3_written(header) {
+        if *pending && let Some(written) = model::says_cr3_written(header, event) {
             *pending = false;
             if written {
                 self.counts.by_kind[Kind::TlbFlush as usize] += 1;
@@ -197,14 +215,26 @@ impl Engine {
         self.names.see(event);
         self.history.push(cpu, ts, event);
         self.model.step(&mut self.store, cpu, ts, event);
+        self.tell();
+    }
+
+    /// Tells how it came to each new finding.
+    fn tell(&mut self) {
         for finding in self.store.take_findings() {
             self.found += 1;
-            if self.told.len() < FINDINGS_KEPT {
+            // A rule that is broken late, and rarely, must not drown in the findings of another.
+            let first = self.told.iter().all(|told| told.finding.rule != finding.rule);
+            if self.told.len() < FINDINGS_KEPT || first {
                 let chain = chain::tell(&finding, &self.history, &self.names);
                 let comm = self.names.comm(finding.tid).map(str::to_owned);
                 self.told.push(Told { finding, comm, chain });
             }
         }
+    }
+
+    /// What the model was told about the kernel and the probes.
+    pub const fn config(&self) -> &Config {
+        self.model.config()
     }
 
     /// Whether every online CPU's state is known.
@@ -235,6 +265,15 @@ impl Engine {
     /// Findings so far.
     pub const fn found(&self) -> u64 {
         self.found
+    }
+
+    /// The first finding of each rule that was broken so far: the rule, and one plain sentence.
+    pub fn first_findings(&self) -> impl Iterator<Item = (Rule, String)> {
+        let told = &self.told;
+        told.iter().enumerate().filter_map(|(index, one)| {
+            let first = told[..index].iter().all(|before| before.finding.rule != one.finding.rule);
+            first.then(|| (one.finding.rule, summary::sentence(&one.finding)))
+        })
     }
 
     /// Events judged so far.

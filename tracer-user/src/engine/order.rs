@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, VecDeque};
 use super::merge::Raw;
 
 /// How long, in nanoseconds, a missing number is waited for. A program in the middle of which the
-/// CPU is taken away (by a hypervisor, say) writes its record only when it gets it back.
-const PATIENCE: u64 = 50_000_000;
+/// CPU is taken away (by a hypervisor, or for another task) writes its record only when it gets it
+/// back.
+const PATIENCE: u64 = 1_000_000_000;
 
 /// How many later records may wait for a missing one.
 const MOST_HELD: usize = 1 << 16;
@@ -69,7 +70,10 @@ impl Order {
     }
 
     /// Sorts it in by time; but what was handed on already stays before it.
-    fn insert(&mut self, ts: u64, item: Ordered) {
+    fn insert(&mut self, ts: u64, mut item: Ordered) {
+        if let Ordered::Record(record) = &mut item {
+            record.late = ts < self.last_ts;
+        }
         let ts = ts.max(self.last_ts);
         let behind = self.ready.iter().rev().take_while(|&&(later, _)| later > ts).count();
         self.ready.insert(self.ready.len() - behind, (ts, item));

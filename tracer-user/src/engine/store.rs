@@ -8,6 +8,9 @@ use tracer_common::{
     wire::membarrier_state,
 };
 
+use super::totals;
+use crate::report::MembarrierTotal;
+
 /// How many mms and tasks are remembered at once. Beyond that the model knows less, and says so.
 const MOST: usize = 1 << 20;
 
@@ -24,9 +27,7 @@ const DARK_KEPT: usize = 64;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Omitted {
     pub(super) mms: u64,
-    pub(super) calls: CallCounts,
-    pub(super) targeted: u64,
-    pub(super) skipped: [u64; SKIPS],
+    pub(super) total: MembarrierTotal,
 }
 
 pub(super) struct UserStore {
@@ -136,20 +137,8 @@ impl UserStore {
 
 impl Omitted {
     fn add(&mut self, mm: &Mm) {
-        let CallCounts { sync_core, sync_core_inferred, private, global, rseq, register, failed } =
-            mm.calls;
         self.mms += 1;
-        self.calls.sync_core += sync_core;
-        self.calls.sync_core_inferred += sync_core_inferred;
-        self.calls.private += private;
-        self.calls.global += global;
-        self.calls.rseq += rseq;
-        self.calls.register += register;
-        self.calls.failed += failed;
-        self.targeted += mm.targeted;
-        for (sum, skipped) in self.skipped.iter_mut().zip(mm.skipped) {
-            *sum += skipped;
-        }
+        self.total.add(&totals::of(mm));
     }
 }
 
@@ -245,7 +234,7 @@ mod tests {
         assert_eq!(store.mms_iter().map(|(id, _)| id).max(), Some(most));
         assert_eq!(store.mms_iter().map(|(id, _)| id).min(), Some(11));
         let kept: u64 = store.mms_iter().map(|(_, mm)| mm.calls.sync_core).sum();
-        assert_eq!(kept + store.omitted().calls.sync_core, most * (most + 1) / 2);
+        assert_eq!(kept + store.omitted().total.calls.sync_core, most * (most + 1) / 2);
         assert_eq!(store.omitted().mms, 10);
     }
 }

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use tracer_common::{
     model::{
-        CallCounts, Config, Cpu, Divergence, Doubt, Finding, Mm, Rule, SKIPS, Severity, SyncCause,
-        Tri,
+        CallCounts, Config, Cpu, Divergence, Doubt, Finding, Mm, Rule, Severity, SyncCause, Tri,
     },
     wire::membarrier_state,
 };
 
-use super::{Engine, Told, chain};
+use super::{Engine, Told, chain, totals};
 use crate::report;
 
 /// How many mms are listed.
@@ -116,11 +115,7 @@ impl Engine {
 
     fn mms(&self) -> (report::MembarrierTotal, Vec<report::Mm>, u64) {
         let omitted = self.store.omitted();
-        let mut total = report::MembarrierTotal {
-            calls: calls(&omitted.calls),
-            targeted: omitted.targeted,
-            skipped: skipped(&omitted.skipped),
-        };
+        let mut total = omitted.total;
         let mut mms: Vec<report::Mm> = self
             .store
             .mms_iter()
@@ -130,7 +125,7 @@ impl Engine {
             .map(|(id, mm)| self.mm(id, mm))
             .collect();
         for mm in &mms {
-            total.add(mm);
+            total.add(&mm.total());
         }
         mms.sort_by_key(|mm| (std::cmp::Reverse(mm.membarrier.calls()), mm.id));
         let beyond = mms.len().saturating_sub(MMS_LISTED) as u64;
@@ -139,14 +134,15 @@ impl Engine {
     }
 
     fn mm(&self, id: u64, mm: &Mm) -> report::Mm {
+        let report::MembarrierTotal { calls, targeted, skipped } = totals::of(mm);
         report::Mm {
             id,
             tgid: (mm.tgid != 0).then_some(mm.tgid),
             comm: self.names.comm(mm.tgid).filter(|_| mm.tgid != 0).map(str::to_owned),
             registered: registered(mm.state),
-            membarrier: calls(&mm.calls),
-            targeted: mm.targeted,
-            skipped: skipped(&mm.skipped),
+            membarrier: calls,
+            targeted,
+            skipped,
         }
     }
 
@@ -170,7 +166,8 @@ impl Engine {
                 inferred: tally.evidence[1],
                 assumed: tally.evidence[2],
             },
-            why: why_unchecked(rule, self.model.config()).to_owned(),
+            excused: tally.excused,
+            why: premise(rule, self.model.config()).to_owned(),
             divergences: (rule == Rule::R7).then(|| {
                 Divergence::ALL
                     .iter()
@@ -182,10 +179,9 @@ impl Engine {
     }
 }
 
-/// Why a rule can't be checked in this mode, or what it rests on.
-const fn why_unchecked(rule: Rule, config: &Config) -> &'static str {
+/// What a rule rests on, where that is not the kernel's work.
+const fn premise(rule: Rule, config: &Config) -> &'static str {
     match rule {
-        Rule::R3 | Rule::R4 | Rule::R5 | Rule::R6 => "needs full mode",
         Rule::R1 | Rule::R2 if config.pti => "satisfied by PTI: every return writes CR3",
         _ => "",
     }
@@ -196,28 +192,6 @@ const fn severity(severity: Severity) -> report::Severity {
         Severity::Violation => report::Severity::Violation,
         Severity::Hazard => report::Severity::Hazard,
         Severity::SelfCheck => report::Severity::SelfCheck,
-    }
-}
-
-const fn calls(counts: &CallCounts) -> report::Membarrier {
-    let CallCounts { sync_core, sync_core_inferred, private, global, rseq, register, failed } =
-        *counts;
-    report::Membarrier { sync_core, sync_core_inferred, private, global, rseq, register, failed }
-}
-
-const fn skipped(by: &[u64; SKIPS]) -> report::Skipped {
-    // In the order of tracer_common::model::Skip.
-    let [kthread_lazy, kthread_other, idle_lazy, idle_other, other_mm, offline, raced, unknown] =
-        *by;
-    report::Skipped {
-        kthread_lazy,
-        kthread_other,
-        idle_lazy,
-        idle_other,
-        other_mm,
-        offline,
-        raced,
-        unknown,
     }
 }
 
@@ -232,6 +206,21 @@ fn registered(state: u8) -> Vec<String> {
     .filter(|(bit, _)| state & bit != 0)
     .map(|&(_, name)| name.to_owned())
     .collect()
+}
+
+/// Registrations by the kernel's names, without the READY bits.
+fn bits(state: u64) -> String {
+    let names: Vec<_> = [
+        (membarrier_state::PRIVATE_EXPEDITED, "PRIVATE_EXPEDITED"),
+        (membarrier_state::GLOBAL_EXPEDITED, "GLOBAL_EXPEDITED"),
+        (membarrier_state::SYNC_CORE, "PRIVATE_EXPEDITED_SYNC_CORE"),
+        (membarrier_state::RSEQ, "PRIVATE_EXPEDITED_RSEQ"),
+    ]
+    .into_iter()
+    .filter(|&(bit, _)| state & u64::from(bit) != 0)
+    .map(|(_, name)| name)
+    .collect();
+    names.join(" and ")
 }
 
 fn finding(told: &Told) -> report::Finding {
@@ -251,7 +240,7 @@ fn finding(told: &Told) -> report::Finding {
 }
 
 /// One plain sentence.
-fn sentence(f: &Finding) -> String {
+pub(super) fn sentence(f: &Finding) -> String {
     let Finding { cpu, tid, mm, ts, since, expected, actual, .. } = *f;
     let ago = ts.saturating_sub(since);
     match f.rule {
@@ -272,9 +261,15 @@ fn sentence(f: &Finding) -> String {
              at generation {actual}, behind {expected}"
         ),
         Rule::R5 => format!("mm {mm} was freed while cpu {cpu} still had it"),
-        Rule::R6 => format!(
-            "cpu {cpu}'s rq->membarrier_state is {actual:#x}, its mm {mm} has {expected:#x}"
-        ),
+        Rule::R6 => {
+            let (lacks, extra) = (bits(expected & !actual), bits(actual & !expected));
+            let differs = match (lacks.is_empty(), extra.is_empty()) {
+                (false, true) => format!("lacks {lacks}, which mm {mm} has"),
+                (true, false) => format!("has {extra}, which mm {mm} does not have"),
+                _ => format!("lacks {lacks} and has {extra}, other than mm {mm}"),
+            };
+            format!("cpu {cpu}'s rq->membarrier_state ({actual:#x}) {differs}")
+        }
         Rule::R7 => format!(
             "the reconstruction of cpu {cpu} diverged ({}): expected {expected}, found {actual}",
             f.divergence.map_or("?", Divergence::name)

@@ -123,7 +123,7 @@ mod tests {
             ],
         );
         assert_has(&v["user_returns"], &["observed", "inferred", "sysret", "iret"]);
-        assert_has(&v["rules"][0], &["id", "checked", "findings", "inconclusive"]);
+        assert_has(&v["rules"][0], &["id", "checked", "findings", "inconclusive", "excused"]);
         assert_has(
             &v["findings"][0],
             &[

@@ -9,6 +9,7 @@ mod run;
 mod schema;
 mod state;
 pub mod text;
+mod text_audit;
 mod verdict;
 
 pub use json::write_json;
@@ -22,4 +23,5 @@ pub use state::{
     Cpu, INIT_MM, LastSync, Membarrier, MembarrierTotal, Mm, NO_MM, Skipped, Transitions,
     UserReturns,
 };
+pub use text_audit::{Promised, TextAudit};
 pub use verdict::{ChainLink, Evidence, EvidenceMix, Finding, Reason, Rule, Severity};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Blindness, Command, Cpu, CrossCheck, Events, Finding, Kernel, MembarrierTotal, Mm, Overhead,
-    Probe, Reason, Rule, SyscallCoverage, Transitions, UserReturns, Window,
+    Probe, Reason, Rule, SyscallCoverage, Transitions, UserReturns, Window, text_audit::TextAudit,
 };
 
 /// The name and version of the contract that [`Report`] keeps.
@@ -74,6 +74,8 @@ pub struct Report {
     pub kernel: Kernel,
     /// Every probe of the table, attached or not.
     pub probes: Vec<Probe>,
+    /// What the running kernel's text has where its source promises serialization.
+    pub text_audit: TextAudit,
     /// Length of the window in nanoseconds: `window.end_ns - window.start_ns`.
     pub duration_ns: u64,
     /// When it was, by which clock.
@@ -122,6 +124,7 @@ impl Default for Report {
             mode: Mode::default(),
             kernel: Kernel::default(),
             probes: Vec::new(),
+            text_audit: TextAudit::default(),
             duration_ns: 0,
             window: Window::default(),
             command: None,

@@ -96,6 +96,23 @@ impl Membarrier {
             .saturating_add(self.global)
             .saturating_add(self.rseq)
     }
+
+    const fn add(&mut self, more: &Self) {
+        // Destructured in full: a new count must not be forgotten here.
+        let Self { sync_core, sync_core_inferred, private, global, rseq, register, failed } = *more;
+        add(&mut self.sync_core, sync_core);
+        add(&mut self.sync_core_inferred, sync_core_inferred);
+        add(&mut self.private, private);
+        add(&mut self.global, global);
+        add(&mut self.rseq, rseq);
+        add(&mut self.register, register);
+        add(&mut self.failed, failed);
+    }
+}
+
+/// A sum that is too large stays at the most.
+const fn add(sum: &mut u64, more: u64) {
+    *sum = sum.saturating_add(more);
 }
 
 /// Why a CPU got no IPI from a SYNC_CORE call, summed over the calls.
@@ -150,6 +167,27 @@ impl Skipped {
     pub fn total(&self) -> u64 {
         self.by_reason().iter().fold(0, |sum, &(_, n)| sum.saturating_add(n))
     }
+
+    const fn add(&mut self, more: &Self) {
+        let Self {
+            kthread_lazy,
+            kthread_other,
+            idle_lazy,
+            idle_other,
+            other_mm,
+            offline,
+            raced,
+            unknown,
+        } = *more;
+        add(&mut self.kthread_lazy, kthread_lazy);
+        add(&mut self.kthread_other, kthread_other);
+        add(&mut self.idle_lazy, idle_lazy);
+        add(&mut self.idle_other, idle_other);
+        add(&mut self.other_mm, other_mm);
+        add(&mut self.offline, offline);
+        add(&mut self.raced, raced);
+        add(&mut self.unknown, unknown);
+    }
 }
 
 /// How logical and real mm moved. `None`: this mode cannot tell.
@@ -191,7 +229,7 @@ pub struct UserReturns {
     pub unknown: u64,
 }
 
-/// Membarrier calls of all mms together, those that are not listed included.
+/// What membarrier did with one mm, or with several together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MembarrierTotal {
@@ -205,35 +243,18 @@ pub struct MembarrierTotal {
 }
 
 impl MembarrierTotal {
-    /// Adds one mm's calls.
-    pub fn add(&mut self, mm: &Mm) {
-        let Membarrier { sync_core, sync_core_inferred, private, global, rseq, register, failed } =
-            mm.membarrier;
-        self.calls.sync_core += sync_core;
-        self.calls.sync_core_inferred += sync_core_inferred;
-        self.calls.private += private;
-        self.calls.global += global;
-        self.calls.rseq += rseq;
-        self.calls.register += register;
-        self.calls.failed += failed;
-        self.targeted += mm.targeted;
-        let Skipped {
-            kthread_lazy,
-            kthread_other,
-            idle_lazy,
-            idle_other,
-            other_mm,
-            offline,
-            raced,
-            unknown,
-        } = mm.skipped;
-        self.skipped.kthread_lazy += kthread_lazy;
-        self.skipped.kthread_other += kthread_other;
-        self.skipped.idle_lazy += idle_lazy;
-        self.skipped.idle_other += idle_other;
-        self.skipped.other_mm += other_mm;
-        self.skipped.offline += offline;
-        self.skipped.raced += raced;
-        self.skipped.unknown += unknown;
+    /// Adds some more; a sum that is too large stays at the most.
+    pub const fn add(&mut self, more: &Self) {
+        let Self { calls, targeted, skipped } = more;
+        self.calls.add(calls);
+        add(&mut self.targeted, *targeted);
+        self.skipped.add(skipped);
+    }
+}
+
+impl Mm {
+    /// What membarrier did with it.
+    pub const fn total(&self) -> MembarrierTotal {
+        MembarrierTotal { calls: self.membarrier, targeted: self.targeted, skipped: self.skipped }
     }
 }

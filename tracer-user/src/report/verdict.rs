@@ -85,6 +85,9 @@ pub struct Rule {
     pub inconclusive: u64,
     /// The same, by reason.
     pub inconclusive_by: BTreeMap<String, u64>,
+    /// How often the kernel deviated in a way that stock kernels are known to have, and that was
+    /// proven to be just that. Part of none of the numbers above.
+    pub excused: u64,
     /// What the checks rested on.
     pub evidence: EvidenceMix,
     /// Why it could not be checked (for example `needs full mode`); empty if it could.

@@ -1,20 +1,19 @@
-//! What can't be seen, by name.
+//! What the mode of a run can't see, by name.
 
 use crate::{
     engine::Engine,
-    probes::{Missed, Mode, table::Missing},
+    probes::{
+        Missed, Mode, ProbeState, State,
+        table::{Missing, ProbeKind},
+    },
     report::Blindness,
     source::live::Live,
 };
 
-/// What no mode can see on any kernel.
-const ALWAYS: &[(&str, &str)] = &[(
-    "exceptions other than page faults, in user and kernel mode",
-    "no tracepoint; each ends in an IRET, so a finding may be milder than it reads",
-)];
+type Spot = (&'static str, &'static str);
 
 /// What tracepoint mode can't see on any kernel.
-const TRACEPOINT: &[(&str, &str)] = &[
+const TRACEPOINT: &[Spot] = &[
     (
         "whether finish_task_switch and ipi_sync_core really serialize",
         "no tracepoint stands there; taken from the kernel's source and marked \"assumed\"",
@@ -34,22 +33,74 @@ const TRACEPOINT: &[(&str, &str)] = &[
 ];
 
 /// What full mode can't see on any kernel.
-const FULL: &[(&str, &str)] = &[(
-    "returns to user mode without a context switch before them",
-    "switch_fpu_return runs only after one; the others are inferred from the next system call, page \
-     fault or interrupt of that thread",
+const FULL: &[Spot] = &[
+    (
+        "whether a flush by batches (arch_tlbbatch_flush: reclaim, migration) reached every CPU",
+        "it names no mm and no generation, so R3 asks for nothing after it",
+    ),
+    (
+        "returns to user mode without a context switch before them",
+        "switch_fpu_return does not run then; inferred from the next system call, page fault or \
+         interrupt of that thread",
+    ),
+    (
+        "TLB entries themselves",
+        "R3 judges the generation that a CPU claims to have reached (cpu_tlbstate.ctxs), not what \
+         its TLB holds",
+    ),
+];
+
+/// What no mode can see.
+const ALWAYS: &[Spot] = &[(
+    "exceptions other than page faults, in user and kernel mode",
+    "no tracepoint; each ends in an IRET, so a finding may be milder than it reads",
 )];
 
-/// What can't be seen here: what no probe of this mode shows, and what the missing ones would have.
+const BROADCAST: Spot = (
+    "flushes by broadcast (INVLPGB)",
+    "they leave no generation behind: where one may have been, R3 and R4 stay undecided",
+);
+const HYPERVISOR: Spot = (
+    "flushes by the hypervisor",
+    "flush_tlb_multi is not the kernel's own here: a virtual CPU that was not running stays behind \
+     in its generations, and R3 and R4 stay undecided",
+);
+
+/// The functions whose serializing instructions a probe may sit on, and what is known without one.
+const PROMISES: [(&str, &str); 2] = [
+    ("finish_task_switch", "whether finish_task_switch serialized, each time"),
+    ("ipi_sync_core", "whether ipi_sync_core serialized, each time"),
+];
+const PROMISE_WHY: &str = "no probe sits on the instruction; known from the kernel's text or its \
+                           source, as the evidence says";
+
+/// What can't be seen here: what the mode does not show, and what the missing probes would have.
 pub(super) fn spots(live: &mut Live, engine: &Engine) -> Vec<Blindness> {
-    let of_mode = match live.probes().mode() {
-        Mode::Tracepoint => TRACEPOINT,
-        Mode::Full => FULL,
-    };
-    let always = of_mode
-        .iter()
-        .chain(ALWAYS)
-        .map(|&(what, why)| Blindness { what: what.to_owned(), why: why.to_owned() });
+    let states = live.probes().states();
+    let mut spots: Vec<Spot> = Vec::new();
+    match live.probes().mode() {
+        Mode::Tracepoint => spots.extend(TRACEPOINT),
+        Mode::Full => {
+            spots.extend(FULL);
+            let config = engine.config();
+            spots.extend(config.invlpgb.then_some(BROADCAST));
+            spots.extend(config.pv_flush.then_some(HYPERVISOR));
+            for (function, what) in PROMISES {
+                let probed = |state: &ProbeState| {
+                    state.probe.kind == ProbeKind::Kprobe
+                        && state.state == State::Attached
+                        && state.probe.name.starts_with(function)
+                };
+                if !states.iter().any(probed) {
+                    spots.push((what, PROMISE_WHY));
+                }
+            }
+        }
+    }
+    spots.extend(ALWAYS);
+    let named = spots
+        .into_iter()
+        .map(|(what, why)| Blindness { what: what.to_owned(), why: why.to_owned() });
     let missing = live.probes().losses().into_iter().map(|loss| Blindness {
         what: loss.lost.to_owned(),
         why: format!("{}: {}", loss.name, loss.why),
@@ -60,7 +111,7 @@ pub(super) fn spots(live: &mut Live, engine: &Engine) -> Vec<Blindness> {
         why: "this kernel runs no probes while they are current; their switches out are inferred"
             .to_owned(),
     });
-    always.chain(missing).chain(dark).collect()
+    named.chain(missing).chain(dark).collect()
 }
 
 /// What was there to be checked and was not: runs of programs that the kernel skipped, as far as

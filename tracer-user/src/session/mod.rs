@@ -11,12 +11,16 @@
 mod blind;
 mod clock;
 mod prime;
+mod promises;
 mod reasons;
 mod syscalls;
 
 use std::{io, time::Duration};
 
-use tracer_common::{model::Config, wire::Kind};
+use tracer_common::{
+    model::{Config, Rule},
+    wire::Kind,
+};
 
 use crate::{
     engine::Engine,
@@ -26,7 +30,7 @@ use crate::{
     source::{Source, SourceError, live::Live},
 };
 
-use self::{clock::now, syscalls::Syscalls};
+use self::{clock::now, promises::Promises, syscalls::Syscalls};
 pub use syscalls::When as SyscallProbes;
 
 /// How often the buffers are emptied. Nothing wakes the reader, so this is its only clock.
@@ -36,8 +40,9 @@ pub const PERIOD: Duration = Duration::from_millis(10);
 const PRIMING: Duration = Duration::from_millis(500);
 
 /// Records that were being written when a sweep began may still come; they are waited for that
-/// long, in nanoseconds. (An event that another one depends on was always written before it.)
-const GRACE: u64 = 1_000_000;
+/// long, in nanoseconds. A hypervisor or, where the kernel preempts a program on a function, another
+/// task may take the CPU away in the middle of one.
+const GRACE: u64 = 50_000_000;
 
 /// Sweeps in a row before the reader lets others run.
 const SWEEPS: usize = 64;
@@ -76,6 +81,7 @@ pub struct Session {
     live: Live,
     engine: Engine,
     kernel: report::Kernel,
+    promises: Promises,
     syscalls: Syscalls,
     window: Option<Window>,
     known_at: Option<u64>,
@@ -94,8 +100,11 @@ impl Session {
         let possible = live.rings().map(|ring| ring.cpu + 1).max().unwrap_or(1);
         let online = kernel::online_cpus()
             .map_err(|source| SessionError::Machine { what: "the list of CPUs", source })?;
+        // Before any probe of ours changes the text that is read.
+        let audit = promises::read();
         live.probes().attach()?;
-        let config = config(&kernel, live.probes());
+        let promises = promises::keep(audit, live.probes());
+        let config = config(&kernel, live.probes(), &promises);
         let mut engine = Engine::new(config, possible);
         for cpu in (0..possible).filter(|cpu| !online.contains(cpu)) {
             engine.set_offline(cpu);
@@ -109,6 +118,7 @@ impl Session {
             live,
             engine,
             kernel,
+            promises,
             syscalls: Syscalls::new(syscalls),
             window: None,
             known_at: None,
@@ -242,6 +252,11 @@ impl Session {
         (self.engine.events(), self.engine.lost(), self.engine.found())
     }
 
+    /// The first finding of each rule that was broken so far: the rule, and one plain sentence.
+    pub fn first_findings(&self) -> impl Iterator<Item = (Rule, String)> {
+        self.engine.first_findings()
+    }
+
     /// Closes the window and says what it comes to. Nothing stays attached.
     ///
     /// # Errors
@@ -268,6 +283,7 @@ impl Session {
             },
             kernel: std::mem::take(&mut self.kernel),
             probes: probe_states(self.live.probes()),
+            text_audit: self.promises.told(),
             duration_ns: end - start,
             window: report::Window {
                 start_ns: start,
@@ -329,7 +345,7 @@ impl Session {
 }
 
 /// What the model must know of this kernel and of the probes, now that they are attached.
-fn config(kernel: &report::Kernel, probes: &mut Probes) -> Config {
+fn config(kernel: &report::Kernel, probes: &mut Probes, promises: &Promises) -> Config {
     let states = probes.states();
     let has = |name: &str| {
         states.iter().any(|state| state.probe.name == name && state.state == State::Attached)
@@ -338,9 +354,14 @@ fn config(kernel: &report::Kernel, probes: &mut Probes) -> Config {
         pti: kernel.pti.unwrap_or(false),
         fred: kernel.fred.unwrap_or(false),
         invlpgb: kernel.invlpgb.unwrap_or(false),
+        // Unknown counts as the kernel's own: without a hypervisor there is no other.
+        pv_flush: kernel.flush_tlb_multi.as_deref().is_some_and(|whose| whose != "native"),
         sees_cr3: has("tlb_flush"),
         // Before 6.5 a probe on the handler itself takes the tracepoint's place.
         sees_csd: has("csd_function_entry") || has("ipi_sync_core"),
+        syscall_exit: promises.syscall_exit(),
+        finish_task_switch: promises.finish_task_switch,
+        ipi_sync_core: promises.ipi_sync_core,
         ..Config::default()
     }
 }

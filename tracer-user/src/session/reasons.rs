@@ -3,7 +3,10 @@
 //! Loss or ignorance never reads as clean: whatever could not be seen or decided makes the run
 //! inconclusive, unless something was found.
 
-use crate::report::{Reason, Report, Verdict};
+use crate::{
+    audit::Order,
+    report::{Attach, Mode, Probe, Reason, Report, Rule, Verdict},
+};
 
 fn reason(what: String, remedy: &str) -> Reason {
     Reason { what, remedy: remedy.to_owned() }
@@ -17,8 +20,57 @@ const fn negligible(checked: u64, inconclusive: u64) -> bool {
     inconclusive.saturating_mul(NEGLIGIBLE) <= checked.saturating_add(inconclusive)
 }
 
+/// For each rule that takes full mode: what must be watched for it, as a part of the probe's name,
+/// and what did not happen if it was and nothing was checked.
+const NEEDS: [(&str, &[&str], &str); 4] = [
+    (
+        "R3",
+        &["flush_tlb_mm_range", "switch_fpu_return", "cpu_tlbstate"],
+        "never exercised: no process ran user code after a flush of its mm",
+    ),
+    (
+        "R4",
+        &["flush_tlb_mm_range", "enter_lazy_tlb", "cpu_tlbstate"],
+        "never exercised: no flush freed page tables",
+    ),
+    ("R5", &["__mmdrop"], "never exercised: no mm was freed"),
+    (
+        "R6",
+        &["switch_mm_irqs_off", "runqueues"],
+        "never exercised: no registered process was switched to",
+    ),
+];
+
+/// Says of each rule without a check why there was none.
+fn explain(rules: &mut [Rule], probes: &[Probe], mode: Mode) {
+    for rule in rules.iter_mut().filter(|rule| rule.checked == 0 && rule.why.is_empty()) {
+        let Some((_, needs, idle)) = NEEDS.iter().find(|(id, ..)| *id == rule.id) else { continue };
+        rule.why = match mode {
+            Mode::Tracepoint => "needs full mode".to_owned(),
+            Mode::Full => match needs.iter().find_map(|need| missing(need, probes)) {
+                Some(missing) => missing,
+                None if rule.inconclusive > 0 => "nothing could be decided".to_owned(),
+                None if rule.excused > 0 => "all that deviated is excused".to_owned(),
+                None => (*idle).to_owned(),
+            },
+        };
+    }
+}
+
+/// The probe of this name, if there is one and none like it is attached.
+fn missing(need: &str, probes: &[Probe]) -> Option<String> {
+    let mut named = probes.iter().filter(|probe| probe.name.contains(need)).peekable();
+    let first = *named.peek()?;
+    if named.any(|probe| probe.state == Attach::Attached) {
+        return None;
+    }
+    let why = if first.why.is_empty() { "not attached" } else { &first.why };
+    Some(format!("needs {}: {why}", first.name))
+}
+
 /// Decides the verdict, and says why it isn't clean.
 pub(super) fn decide(report: &mut Report, never_known: usize) {
+    explain(&mut report.rules, &report.probes, report.mode);
     let mut because = Vec::new();
     let divergences: u64 =
         report.rules.iter().filter(|rule| rule.id == "R7").map(|rule| rule.findings).sum();
@@ -65,6 +117,23 @@ pub(super) fn decide(report: &mut Report, never_known: usize) {
             ));
         }
     }
+    if report.text_audit.loaded_mm_switching == Order::AfterTlbGen.name() {
+        because.push(reason(
+            "this kernel's switch_mm_irqs_off reads the TLB generation before it announces the switch, \
+             as its text says: a flush in between is lost on that CPU"
+                .to_owned(),
+            "a known fault of some stable kernels (CVE-2025-37964): take a later one; `unlazy doctor` \
+             shows the places",
+        ));
+    }
+    if report.text_audit.unlazy_checks_tlb_gen == Some(false) {
+        because.push(reason(
+            "this kernel's switch_mm_irqs_off does not look for missed flushes as a CPU ceases to be \
+             lazy, as its text says"
+                .to_owned(),
+            "flushes that passed by a lazy CPU are lost on it: mend arch/x86/mm/tlb.c",
+        ));
+    }
     if never_known > 0 {
         because.push(reason(
             format!("the state of {never_known} CPUs never became known"),
@@ -90,7 +159,6 @@ pub(super) fn decide(report: &mut Report, never_known: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Rule;
 
     fn seen() -> Report {
         let mut report = Report::default();
@@ -154,6 +222,41 @@ mod tests {
         report.findings_total = 1;
         report.events.lost.total = 7;
         assert_eq!(verdict(report), Verdict::Findings);
+    }
+
+    #[test]
+    fn what_is_excused_is_no_finding() {
+        let mut report = seen();
+        report.rules = vec![Rule { excused: 7, ..rule("R6", 0, 0) }];
+        assert_eq!(verdict(report), Verdict::Clean);
+    }
+
+    fn why(id: &str, mode: Mode, probes: &[(&str, Attach)], change: impl Fn(&mut Rule)) -> String {
+        let probe = |&(name, state): &(&str, Attach)| Probe {
+            name: name.to_owned(),
+            state,
+            why: if state == Attach::Attached { "" } else { "no such function" }.to_owned(),
+            ..Probe::default()
+        };
+        let mut unchecked = Rule { checked: 0, ..rule(id, 0, 0) };
+        change(&mut unchecked);
+        let mut report = Report { mode, rules: vec![unchecked], ..seen() };
+        report.probes = probes.iter().map(probe).collect();
+        decide(&mut report, 0);
+        std::mem::take(&mut report.rules[0].why)
+    }
+
+    #[test]
+    fn a_rule_without_checks_says_why() {
+        let both = [("__mmdrop", Attach::Attached), ("cpu_tlbstate", Attach::Failed)];
+        assert_eq!(why("R5", Mode::Tracepoint, &both, |_| ()), "needs full mode");
+        assert_eq!(why("R5", Mode::Full, &both, |_| ()), "never exercised: no mm was freed");
+        let needs = "needs cpu_tlbstate: no such function";
+        assert_eq!(why("R4", Mode::Full, &both, |_| ()), needs);
+        assert_eq!(why("R5", Mode::Full, &both, |rule| rule.checked = 1), "");
+        let decided = why("R5", Mode::Full, &both, |rule| rule.inconclusive = 1);
+        assert_eq!(decided, "nothing could be decided");
+        assert_eq!(why("R1", Mode::Full, &both, |_| ()), "");
     }
 
     #[test]

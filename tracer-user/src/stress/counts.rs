@@ -133,6 +133,14 @@ counts! {
     MidFlight = "mid_flight",
     /// Calls made before the registration, which must fail.
     Refused = "refused",
+    /// Times a spinner found that somebody else had had its CPU.
+    Preemptions = "preemptions",
+    /// `kthread_use_mm` calls of a kernel thread on the process's mm.
+    MmUses = "mm_uses",
+    /// Times that kernel thread found its CPU on another mm, so that nothing was tried.
+    NotLazy = "not_lazy",
+    /// Times it had given up waiting for the next step.
+    Late = "late",
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod counts;
 mod pace;
 mod parent;
 mod report;
+mod scenario;
 mod scenarios;
 mod shared;
 mod sys;
@@ -35,122 +36,14 @@ mod text;
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 pub use child::{CHILD_ARG, child_entry};
 pub use parent::run;
 pub use report::{
     CallCounts, JitCounts, ProcessCalls, ProcessCounts, RegisterCounts, Report, SCHEMA,
     ScenarioReport,
 };
+pub use scenario::Scenario;
 pub use text::text;
-
-use counts::Count;
-
-/// One kind of interesting thing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scenario {
-    /// SYNC_CORE storms against spinning, sleeping and ping-ponging threads
-    SyncCore,
-    /// Threads run code that another patches and publishes by SYNC_CORE; every result is judged
-    Jit,
-    /// Lazy entry and unlazy: short sleeps (idle) and kernel threads that run in between
-    Lazy,
-    /// TLB shootdowns by munmap, mprotect and madvise under threads that read the memory
-    Shootdown,
-    /// Storms of fork, vfork, exec and exit, with membarrier calls in the short-lived processes
-    Procs,
-    /// Threads of a registered process are moved from CPU to CPU while SYNC_CORE is called
-    Migrate,
-    /// Processes, not threads, that share a registered mm (clone with `CLONE_VM` alone)
-    Siblings,
-    /// Fresh processes register SYNC_CORE while their threads run, and call it at once
-    Register,
-}
-
-impl Scenario {
-    /// Every scenario, in the order of their discriminants.
-    pub const ALL: [Self; 8] = [
-        Self::SyncCore,
-        Self::Jit,
-        Self::Lazy,
-        Self::Shootdown,
-        Self::Procs,
-        Self::Migrate,
-        Self::Siblings,
-        Self::Register,
-    ];
-
-    /// The name on the command line and in the report.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::SyncCore => "sync-core",
-            Self::Jit => "jit",
-            Self::Lazy => "lazy",
-            Self::Shootdown => "shootdown",
-            Self::Procs => "procs",
-            Self::Migrate => "migrate",
-            Self::Siblings => "siblings",
-            Self::Register => "register",
-        }
-    }
-
-    /// The name (`comm`) of the scenario's process; children that it forks inherit it.
-    pub fn comm(self) -> String {
-        // A comm has room for 15 bytes; the longest name has 9.
-        format!("ul-{}", self.name())
-    }
-
-    /// SYNC_CORE calls a second that the scenario aims at unless told otherwise. The sum is what a
-    /// small machine bears beside a tracer.
-    const fn default_rate(self) -> u64 {
-        match self {
-            Self::SyncCore => 8_000,
-            Self::Jit | Self::Lazy => 3_000,
-            Self::Migrate | Self::Siblings => 2_000,
-            Self::Procs => 1_000,
-            Self::Shootdown | Self::Register => 500,
-        }
-    }
-
-    /// What the scenario counts besides membarrier calls.
-    const fn counts(self) -> &'static [Count] {
-        use Count as C;
-        match self {
-            Self::SyncCore => {
-                &[C::Spins, C::Sleeps, C::PipeRounds, C::FutexRounds, C::EventfdRounds]
-            }
-            Self::Jit => &[
-                C::Executions,
-                C::FreshExecutions,
-                C::Patches,
-                C::PatchedInPlace,
-                C::Rewritten,
-                C::Stale,
-                C::Garbled,
-            ],
-            Self::Lazy => &[C::Sleeps, C::KernelThreadRuns],
-            Self::Shootdown => {
-                &[C::Discards, C::Protects, C::Unmaps, C::Reads, C::StaleReads, C::Sleeps]
-            }
-            Self::Procs => &[
-                C::Forked,
-                C::Execed,
-                C::Exited,
-                C::Vforks,
-                C::ThreadExits,
-                C::ThreadExecs,
-                C::InsideBegun,
-                C::InsideReturned,
-                C::ChildFailures,
-            ],
-            Self::Migrate => &[C::Moves, C::CpuChanges, C::Spins, C::Sleeps],
-            Self::Siblings => &[C::Siblings, C::Exited, C::Spins, C::Sleeps, C::ChildFailures],
-            Self::Register => &[C::Forked, C::Exited, C::MidFlight, C::Refused, C::ChildFailures],
-        }
-    }
-}
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -190,6 +83,24 @@ pub enum StressError {
         /// The kernel's reason.
         source: std::io::Error,
     },
+    /// A scenario needs more CPUs than it may use.
+    #[error(
+        "needs two CPUs, and may use {cpus}: widen the CPU affinity, or name another --scenario"
+    )]
+    TooFewCpus {
+        /// How many it may use.
+        cpus: usize,
+    },
+    /// The module that drives a kernel thread is not there, or not for us.
+    #[error("cannot open {device}: {source} ({remedy})")]
+    NoModule {
+        /// Its device.
+        device: &'static str,
+        /// The kernel's reason.
+        source: std::io::Error,
+        /// What to do about it.
+        remedy: &'static str,
+    },
     /// A scenario's short-lived processes ended in a way they should not have.
     #[error("{failures} short-lived processes failed; the first one ended with {first}")]
     Children {
@@ -217,31 +128,5 @@ fn remedy(error: &std::io::Error) -> &'static str {
             " (a security policy of this system forbids it; name the other scenarios by --scenario)"
         }
         _ => "",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::ValueEnum;
-
-    use super::*;
-
-    #[test]
-    fn the_names_on_the_command_line_are_the_names_in_the_report() {
-        for (index, scenario) in Scenario::ALL.into_iter().enumerate() {
-            assert_eq!(scenario as usize, index);
-            let value = scenario.to_possible_value().expect("no scenario is hidden");
-            assert_eq!(value.get_name(), scenario.name());
-            let json = serde_json::to_value(scenario).expect("a scenario as JSON");
-            assert_eq!(json, scenario.name());
-            assert!(scenario.comm().len() <= 15, "{} is too long", scenario.comm());
-        }
-        assert_eq!(Scenario::value_variants(), Scenario::ALL);
-    }
-
-    #[test]
-    fn the_default_rates_stay_sensible() {
-        let sum: u64 = Scenario::ALL.iter().map(|s| s.default_rate()).sum();
-        assert!((10_000..=30_000).contains(&sum), "{sum}");
     }
 }

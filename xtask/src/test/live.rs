@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use super::steps::Steps;
+use crate::build;
 use crate::shell::{self, say};
 use crate::workspace::Workspace;
 
@@ -51,6 +52,8 @@ fn build(workspace: &Workspace, object: &Path, tests: &[&str]) -> Result<Vec<Pat
         .args(["test", "--release", "--package", PACKAGE, "--no-run"])
         .arg("--message-format=json-render-diagnostics")
         .env("UNLAZY_EBPF_OBJECT", object);
+    // As the product is: they test that very binary.
+    build::link_statically(&mut cargo);
     for test in tests {
         cargo.args(["--test", test]);
     }

@@ -59,6 +59,24 @@ pub(super) fn install(packages: &[&str]) -> Result<()> {
     first
 }
 
+/// Installs packages of any version with apt-get; says which.
+///
+/// # Errors
+/// When this is no Debian, a package is unknown, or apt-get fails.
+pub(crate) fn install_any(packages: &[&str]) -> Result<()> {
+    if shell::find_program("apt-get").is_none() {
+        bail!("there is no apt-get: {} has other packages", distribution());
+    }
+    say(format_args!("installing Debian packages: {}", packages.join(" ")));
+    let arguments = ["install", "-y", "--no-install-recommends"];
+    if apt_get(&arguments, packages).is_ok() {
+        return Ok(());
+    }
+    // There may be no lists yet, or old ones.
+    update()?;
+    apt_get(&arguments, packages)
+}
+
 fn update() -> Result<()> {
     say("fetching Debian's package lists: apt-get update");
     apt_get(&["update"], &[])

@@ -9,6 +9,7 @@ mod compiler;
 mod debian;
 mod linker;
 pub(crate) mod lint_tools;
+pub(crate) mod machines;
 mod rustup;
 mod version;
 
@@ -35,7 +36,7 @@ pub(crate) struct Args {
 }
 
 /// Which compiler to use for the eBPF programs.
-#[derive(clap::Args, Clone, Copy)]
+#[derive(clap::Args, Clone, Copy, Default)]
 pub(crate) struct Choice {
     /// Where the eBPF compiler comes from; without it, whatever is there or can be had
     #[arg(long = "ebpf-toolchain", env = "UNLAZY_EBPF_TOOLCHAIN", value_name = "SOURCE")]
@@ -123,6 +124,10 @@ fn sources(choice: Choice) -> Vec<Source> {
 
 /// `--check`: changes nothing.
 fn tell(workspace: &Workspace, choice: Choice) -> ExitCode {
+    match machines::find() {
+        Some(qemu) => println!("virtual machines: {}", qemu.display()),
+        None => println!("missing, for virtual machines only: {}", machines::WHAT),
+    }
     let mut found = None;
     for source in sources(choice) {
         match source.find() {

@@ -8,7 +8,7 @@ pub(super) mod r5;
 pub(super) mod r6;
 pub(super) mod r7;
 
-use super::{At, Cpu, Evidence, Finding, MmId, Rule, Store};
+use super::{At, Config, Cpu, Evidence, Finding, MmId, Rule, Store};
 
 /// A finding about this CPU, with what is the same in all of them.
 fn finding(rule: Rule, c: &Cpu, at: At, mm: MmId, tid: u32, evidence: Evidence) -> Finding {
@@ -20,6 +20,7 @@ fn finding(rule: Rule, c: &Cpu, at: At, mm: MmId, tid: u32, evidence: Evidence) 
         ts: at.ts,
         since: 0,
         last_sync: c.sync,
+        left_alone: None,
         evidence,
         divergence: None,
         expected: 0,
@@ -31,4 +32,28 @@ fn finding(rule: Rule, c: &Cpu, at: At, mm: MmId, tid: u32, evidence: Evidence) 
 fn report<S: Store>(s: &mut S, finding: &Finding) {
     s.tally().failed(finding);
     s.found(finding);
+}
+
+/// Every CPU that a probe saw go to user mode in `mm` before `at`, and that is there still.
+fn for_each_in_user<S: Store>(
+    s: &mut S,
+    at: At,
+    mm: MmId,
+    config: &Config,
+    mut judge: impl FnMut(&mut S, &mut Cpu, At),
+) {
+    let cpus = s.cpus();
+    let mut cpu = 0;
+    while cpu < cpus {
+        let there = s.cpu(cpu).map(|c| *c).filter(|c| {
+            c.in_user != 0 && c.logical == mm && c.in_user.saturating_add(config.skew) < at.ts
+        });
+        if let Some(mut c) = there {
+            judge(s, &mut c, At { cpu, ts: at.ts });
+            if let Some(slot) = s.cpu(cpu) {
+                *slot = c;
+            }
+        }
+        cpu += 1;
+    }
 }

@@ -2,8 +2,8 @@
 //! unless it serialized after the call began.
 
 use super::{
-    super::{At, Cpu, Evidence, Finding, MmId, Rule, Store, verdict::Doubt},
-    finding, report,
+    super::{At, Config, Cpu, Evidence, Finding, MmId, Rule, Store, verdict::Doubt},
+    finding, for_each_in_user, report,
 };
 
 /// User code of `mm` ran on this CPU until now.
@@ -33,46 +33,42 @@ pub(in crate::model) fn judge<S: Store>(
     } else if c.maybe_sync.saturating_add(skew) >= begin {
         Doubt::Unseen
     } else {
-        let found = Finding { since: begin, ..finding(Rule::R2, c, at, mm, tid, evidence) };
-        report(s, &found);
+        found(s, c, at, (mm, tid), begin, evidence);
         return;
     };
     c.inconclusive += 1;
     s.tally().doubted(Rule::R2, doubt);
 }
 
-/// A call has just returned: the CPUs that a probe saw go to user mode in `mm` before, and that are
-/// there still, must have serialized since it began.
+fn found<S: Store>(
+    s: &mut S,
+    c: &Cpu,
+    at: At,
+    (mm, tid): (MmId, u32),
+    begin: u64,
+    evidence: Evidence,
+) {
+    let left_alone = c.left_alone.filter(|left| left.mm == mm && left.ts >= begin);
+    let found = Finding { since: begin, left_alone, ..finding(Rule::R2, c, at, mm, tid, evidence) };
+    report(s, &found);
+}
+
+/// A call has returned: the CPUs that are in user mode must have serialized since it began.
 pub(in crate::model) fn judge_running<S: Store>(
     s: &mut S,
     at: At,
     mm: MmId,
     begin: u64,
-    skew: u64,
+    config: &Config,
 ) {
-    let cpus = s.cpus();
-    let mut cpu = 0;
-    while cpu < cpus {
-        let running = s.cpu(cpu).map(|c| *c).filter(|c| {
-            c.in_user != 0 && c.logical == mm && c.in_user.saturating_add(skew) < at.ts
-        });
-        if let Some(mut c) = running.filter(|_| cpu != at.cpu) {
-            if c.sync.ts.saturating_add(skew) < begin && c.maybe_sync.saturating_add(skew) < begin {
-                c.r2_checked = (mm, begin);
-                let there = At { cpu, ts: at.ts };
-                let found = Finding {
-                    since: begin,
-                    ..finding(Rule::R2, &c, there, mm, c.tid, Evidence::Observed)
-                };
-                report(s, &found);
-            } else if c.sync.ts > begin.saturating_add(skew) {
-                c.r2_checked = (mm, begin);
-                s.tally().passed(Rule::R2, c.sync.evidence);
-            }
-            if let Some(slot) = s.cpu(cpu) {
-                *slot = c;
-            }
+    let skew = config.skew;
+    for_each_in_user(s, at, mm, config, |s, c, there| {
+        if c.sync.ts.saturating_add(skew) < begin && c.maybe_sync.saturating_add(skew) < begin {
+            c.r2_checked = (mm, begin);
+            found(s, c, there, (mm, c.tid), begin, Evidence::Observed);
+        } else if c.sync.ts > begin.saturating_add(skew) {
+            c.r2_checked = (mm, begin);
+            s.tally().passed(Rule::R2, c.sync.evidence);
         }
-        cpu += 1;
-    }
+    });
 }

@@ -7,6 +7,7 @@ mod store;
 mod stream;
 mod who;
 
+pub(crate) use full::Plant;
 pub(crate) use runs::runs;
 pub(crate) use script::{Entry, Kernel, OnCpu};
 pub(crate) use store::Maps;

@@ -1,6 +1,7 @@
 //! Stories: events written down as they happen, with times that advance by themselves.
 
 use super::{
+    full::{Full, Mmu},
     store::Maps,
     who::{IDLE, Who},
 };
@@ -18,19 +19,22 @@ pub(crate) type Entry = (u32, u64, Event);
 /// A kernel whose story is told to a model, event by event.
 #[derive(Clone, Debug)]
 pub(crate) struct Kernel {
-    model: Model,
+    pub(super) model: Model,
     pub(crate) store: Maps,
     pub(crate) now: u64,
     pub(crate) events: Vec<Entry>,
-    cpus: Vec<Place>,
+    pub(super) cpus: Vec<Place>,
+    /// The probes of full mode are attached.
+    pub(super) full: Option<Full>,
 }
 
 /// What the script itself knows of a CPU.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    current: Who,
-    previous: Who,
-    active: u64,
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) current: Who,
+    pub(super) previous: Who,
+    pub(super) active: u64,
+    pub(super) mmu: Mmu,
 }
 
 impl Kernel {
@@ -39,13 +43,15 @@ impl Kernel {
     }
 
     pub(crate) fn with(config: Config) -> Self {
-        let place = Place { current: IDLE, previous: IDLE, active: wire::INIT_MM };
+        let place =
+            Place { current: IDLE, previous: IDLE, active: wire::INIT_MM, mmu: Mmu::default() };
         Self {
             model: Model::new(config),
             store: Maps::new(4),
             now: 1_000_000,
             events: Vec::new(),
             cpus: vec![place; 4],
+            full: None,
         }
     }
 
@@ -104,12 +110,12 @@ impl Kernel {
 
 /// One CPU of the story. Every method is one event, or several that always come together.
 pub(crate) struct OnCpu<'k> {
-    k: &'k mut Kernel,
-    cpu: u32,
+    pub(super) k: &'k mut Kernel,
+    pub(super) cpu: u32,
 }
 
 impl OnCpu<'_> {
-    fn place(&mut self) -> &mut Place {
+    pub(super) fn place(&mut self) -> &mut Place {
         &mut self.k.cpus[self.cpu as usize]
     }
 
@@ -142,17 +148,25 @@ impl OnCpu<'_> {
 
     pub(crate) fn event(&mut self, event: Event) -> &mut Self {
         self.k.now += STEP;
+        self.at_once(event)
+    }
+
+    /// At the same time as the event before.
+    pub(super) fn at_once(&mut self, event: Event) -> &mut Self {
         let now = self.k.now;
         self.k.events.push((self.cpu, now, event));
         self.k.model.step(&mut self.k.store, self.cpu, now, &event);
+        // Time goes on, and nothing comes in between.
+        self.k.model.until(&mut self.k.store, now + STEP);
         self
     }
 
     fn switch(&mut self, flags: u16, next: Who) -> &mut Self {
-        let Place { current: prev, active, .. } = *self.place();
-        let prev_active = if prev.mm == 0 { active } else { prev.mm };
-        let active = if next.mm == 0 { prev_active } else { next.mm };
-        *self.place() = Place { current: next, previous: prev, active };
+        let place = self.place();
+        let prev = place.current;
+        let prev_active = if prev.mm == 0 { place.active } else { prev.mm };
+        place.active = if next.mm == 0 { prev_active } else { next.mm };
+        (place.current, place.previous) = (next, prev);
         let flag = |on: bool, bit: u16| if on { bit } else { 0 };
         let frame = |who: Who| if who.state == 0 { Frame::Unknown } else { who.frame } as u8;
         self.event(Event::Switch {
@@ -172,7 +186,8 @@ impl OnCpu<'_> {
                 prev_frame: frame(prev),
                 next_frame: frame(next),
             },
-        })
+        });
+        self.context_switch(prev, prev_active, next)
     }
 
     /// The running task sleeps, and another one runs.
@@ -202,13 +217,7 @@ impl OnCpu<'_> {
         self.tlb(current, tlb_reason::TASK_SWITCH, u64::MAX)
     }
 
-    /// A shootdown was done here.
-    pub(crate) fn flushed(&mut self) -> &mut Self {
-        let current = self.who();
-        self.tlb(current, tlb_reason::REMOTE_SHOOTDOWN, 1)
-    }
-
-    fn tlb(&mut self, who: Who, reason: u32, pages: u64) -> &mut Self {
+    pub(super) fn tlb(&mut self, who: Who, reason: u32, pages: u64) -> &mut Self {
         self.event(Event::TlbFlush(wire::TlbFlush { pages, mm: who.mm, tid: who.tid, reason }))
     }
 
@@ -256,12 +265,29 @@ impl OnCpu<'_> {
             .irq_exit(Vector::CallFunctionSingle)
     }
 
+    /// The same, with what the function does.
+    pub(crate) fn ipi_with(&mut self, func: Func, does: impl FnOnce(&mut Self)) -> &mut Self {
+        self.irq_entry(Vector::CallFunctionSingle).event(Event::CsdEntry { func });
+        does(self);
+        self.event(Event::CsdExit { func }).irq_exit(Vector::CallFunctionSingle)
+    }
+
     /// The same, and the interrupted code goes on.
     pub(crate) fn ipi_and_back(&mut self, func: Func) -> &mut Self {
         let in_user = self.who().in_user;
         self.ipi(func);
         self.place().current.in_user = in_user;
         self
+    }
+
+    /// System calls are traced from now on.
+    pub(crate) fn traced(&mut self) -> &mut Self {
+        self.event(Event::SyscallProbes(true))
+    }
+
+    /// No longer.
+    pub(crate) fn untraced(&mut self) -> &mut Self {
+        self.event(Event::SyscallProbes(false))
     }
 
     fn syscall(&mut self, frame: Frame) -> wire::Syscall {
@@ -393,6 +419,9 @@ impl OnCpu<'_> {
         let old_tid = self.who().tid;
         let new = Who { tid: pid, ..self.who().with_mm(mm) };
         let comm = [0; wire::COMM_LEN];
+        if self.exec_mmap(new) {
+            return self.event(Event::Exec(wire::Exec { mm, tid: pid, old_tid, comm }));
+        }
         self.becomes(new).cr3().event(Event::Exec(wire::Exec { mm, tid: pid, old_tid, comm }))
     }
 
@@ -405,6 +434,7 @@ impl OnCpu<'_> {
     pub(crate) fn exits(&mut self) -> &mut Self {
         let who = self.who();
         self.becomes(who.after_exit_mm());
+        self.lets_go();
         let task = self.task();
         self.event(Event::Exit(task))
     }

@@ -3,7 +3,7 @@
 use super::{Bug, Mm, Pos, Sim, Task};
 use tracer_common::{
     model::Event,
-    wire::{self, INIT_MM},
+    wire::{self, INIT_MM, Site},
 };
 
 /// So many tasks at once, the idle ones and kernel threads included.
@@ -84,6 +84,11 @@ impl Sim {
             return;
         }
         let mm = self.new_mm(0);
+        self.cpus[cpu].rq_state = 0;
+        if self.setup.full {
+            self.now += 100;
+            self.rq_reading(cpu, me, mm, Site::ExecMmap);
+        }
         self.leave(old);
         self.tasks[me].mm = mm;
         // A thread whose leader is gone takes over its pid.
@@ -92,7 +97,6 @@ impl Sim {
             entry.users = 1;
         }
         self.cpus[cpu].active = mm;
-        self.cpus[cpu].rq_state = 0;
         self.switch_mm(cpu, mm, me, None);
         self.drop_mms(cpu);
         let exec = wire::Exec { mm, tid: tgid, old_tid: tid, comm: [0; wire::COMM_LEN] };
@@ -110,7 +114,7 @@ impl Sim {
         let me = self.current(cpu);
         let mm = std::mem::take(&mut self.tasks[me].mm);
         self.cpus[cpu].rq_state = 0;
-        self.enter_lazy_tlb(cpu);
+        self.enter_lazy_tlb(cpu, me);
         self.leave(mm);
         self.tasks[me].pos = Pos::Exiting;
         if self.mms[&mm].users == 0 {
@@ -142,6 +146,7 @@ impl Sim {
                 let tid = self.tasks[self.current(cpu)].tid;
                 let drop = wire::MmGone { mm: id, tid, state: 0, zero: [0; 3] };
                 self.emit(cpu, Event::MmDrop(drop));
+                self.reads_too(cpu, Site::MmDrop);
             }
         }
     }
@@ -173,8 +178,11 @@ impl Sim {
         self.cpus[cpu].active = mm;
         self.cpus[cpu].rq_state = self.mm_state(mm);
         self.tasks[me].bound = !self.switch_mm(cpu, mm, me, None);
-        self.kthread_mm(cpu, mm, true);
         self.drop_mms(cpu);
+        if self.pick(4) == 0 {
+            self.tick_only(cpu);
+        }
+        self.kthread_mm(cpu, mm, true);
     }
 
     /// `kthread_unuse_mm`
@@ -183,7 +191,7 @@ impl Sim {
         let mm = std::mem::take(&mut self.tasks[me].mm);
         self.tasks[me].bound = false;
         self.cpus[cpu].rq_state = 0;
-        self.enter_lazy_tlb(cpu);
+        self.enter_lazy_tlb(cpu, me);
         self.kthread_mm(cpu, mm, false);
         self.leave(mm);
     }
@@ -194,7 +202,12 @@ impl Sim {
         }
         let tid = self.tasks[self.current(cpu)].tid;
         let record = wire::KthreadMm { mm, tid, state: self.mm_state(mm), zero: [0; 3] };
-        let event = if used { Event::KthreadUse(record) } else { Event::KthreadUnuse(record) };
+        let (event, site) = if used {
+            (Event::KthreadUse(record), Site::KthreadUse)
+        } else {
+            (Event::KthreadUnuse(record), Site::KthreadUnuse)
+        };
         self.emit(cpu, event);
+        self.reads_too(cpu, site);
     }
 }

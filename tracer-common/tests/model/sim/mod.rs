@@ -14,8 +14,8 @@ mod task;
 use crate::common::Entry;
 use std::collections::BTreeMap;
 use tracer_common::{
-    model::{Event, Func},
-    wire::{self, Frame, INIT_MM, membarrier_state},
+    model::{Event, Func, SyncCause},
+    wire::{self, Frame, INIT_MM, Site, membarrier_state},
 };
 
 /// What can be wrong with a kernel.
@@ -37,8 +37,18 @@ pub(crate) enum Bug {
     LazyTables,
     /// A mm is freed though a CPU is lazy on it.
     EarlyFree,
-    /// `membarrier_switch_mm` does nothing if the active mm stays the same (as stock kernels do).
-    RqState,
+    /// `membarrier_switch_mm` is gone.
+    RqStale,
+    /// A registration leaves out its own CPU.
+    RegSkip,
+    /// `finish_task_switch` does not serialize; a probe would see it.
+    LazyNosync,
+    /// `ipi_sync_core` does not serialize in an interrupt; a probe would see it.
+    IrqSkip,
+    /// Going back from laziness asks for no generation.
+    UnlazyNogen,
+    /// It asks, and then flushes nothing.
+    UnlazyNoflush,
 }
 
 /// Where a task is.
@@ -67,8 +77,15 @@ enum Job {
     Call(CallStage),
     /// A registration, which waits for the IPIs.
     Register,
-    /// A flush of its mm, which waits for the IPIs.
-    Flush { freed_tables: bool, generation: u64 },
+    /// A flush of its mm.
+    Flush { freed_tables: bool, stage: FlushStage },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FlushStage {
+    Begun,
+    /// Waits for the IPIs.
+    Sent,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,12 +161,17 @@ struct Mm {
 }
 
 /// How a run begins.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a run")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
     pub(crate) cpus: usize,
     pub(crate) bug: Option<Bug>,
     /// The probes of full mode are attached too.
     pub(crate) full: bool,
+    /// The kernel is older than 6.5: probes on functions instead of `csd_*` tracepoints.
+    pub(crate) old: bool,
+    /// Probes sit on the serializing instructions.
+    pub(crate) probed: bool,
     /// System calls are traced from the start, not from some moment on.
     pub(crate) traced: bool,
     /// No timers, devices or NMIs: nothing that serializes by luck.
@@ -251,6 +273,11 @@ impl Sim {
         self.events.push((cpu as u32, self.now + OFFSETS[cpu], event));
     }
 
+    /// At the same time as the event before.
+    fn emit_too(&mut self, cpu: usize, event: Event) {
+        self.events.push((cpu as u32, self.now + OFFSETS[cpu], event));
+    }
+
     fn step(&mut self) {
         let cpu = self.pick(self.cpus.len());
         if self.cpus[cpu].switch.is_some() {
@@ -294,20 +321,33 @@ impl Sim {
         self.setup.bug == Some(bug)
     }
 
-    /// Full mode reads `cpu_tlbstate`.
-    fn tlb_state(&mut self, cpu: usize) {
-        if !self.setup.full {
-            return;
+    /// Probes on functions tell what the `csd_*` tracepoints would.
+    fn handlers(&self) -> bool {
+        self.setup.full && self.setup.old
+    }
+
+    /// An instruction serialized.
+    fn serializes(&mut self, cpu: usize, cause: SyncCause) {
+        if self.setup.full && self.setup.probed {
+            let tid = self.tasks[self.current(cpu)].tid;
+            let record = wire::Serialized { tid, cause: cause as u8, zero: [0; 3] };
+            self.emit(cpu, Event::Serialized(record));
         }
-        let c = &self.cpus[cpu];
-        let state = wire::TlbState {
-            loaded_mm: c.real,
-            slot_mm: c.real,
-            slot_gen: c.slots.get(&c.real).copied().unwrap_or(0),
-            asid: 0,
-            lazy: c.lazy.into(),
-            zero: [0; 5],
-        };
-        self.emit(cpu, Event::TlbState(state));
+    }
+
+    /// Full mode reads the run queue's copy beside the state of `mm`.
+    fn rq_reading(&mut self, cpu: usize, current: usize, mm: u64, site: Site) {
+        let (rq_state, mm_state) = (self.cpus[cpu].rq_state, self.mm_state(mm));
+        if self.setup.full && mm != 0 {
+            let reading = wire::RqState {
+                mm,
+                rq_state: rq_state.into(),
+                mm_state: mm_state.into(),
+                tid: self.tasks[current].tid,
+                site: site as u8,
+                zero: [0; 3],
+            };
+            self.emit_too(cpu, Event::RqState(reading));
+        }
     }
 }

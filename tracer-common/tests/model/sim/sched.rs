@@ -2,8 +2,8 @@
 
 use super::{Bug, Pos, Sim, Switch};
 use tracer_common::{
-    model::Event,
-    wire::{self, switch_flags},
+    model::{Event, SyncCause},
+    wire::{self, Site, switch_flags},
 };
 
 impl Sim {
@@ -87,7 +87,7 @@ impl Sim {
             Some(Switch { prev, prev_mm, prev_active: active, generation, mm_done: lazy });
         self.emit(cpu, Event::Switch { flags, switch });
         if lazy {
-            self.enter_lazy_tlb(cpu);
+            self.enter_lazy_tlb(cpu, prev);
         } else {
             self.cpus[cpu].active = switch.next_mm;
         }
@@ -97,13 +97,16 @@ impl Sim {
     pub(super) fn switch_on(&mut self, cpu: usize) {
         let Some(switch) = self.cpus[cpu].switch else { return };
         let next = self.current(cpu);
+        let mm = self.tasks[next].mm;
         if !switch.mm_done {
-            let mm = self.tasks[next].mm;
-            if mm != switch.prev_active || !self.bug(Bug::RqState) {
+            if mm != switch.prev_active && !self.bug(Bug::RqStale) {
                 self.cpus[cpu].rq_state = self.mm_state(mm);
             }
             let generation = self.bug(Bug::StaleTlb).then_some(switch.generation);
             self.switch_mm(cpu, mm, switch.prev, generation);
+            if self.cpus[cpu].rq_state | self.mm_state(mm) != 0 {
+                self.rq_reading(cpu, switch.prev, mm, Site::SwitchMmExit);
+            }
             self.cpus[cpu].switch = Some(Switch { mm_done: true, ..switch });
             return;
         }
@@ -115,15 +118,12 @@ impl Sim {
                 self.call_function(cpu);
             }
         }
+        if switch.prev_mm == mm && self.registered(next) && !self.bug(Bug::LazyNosync) {
+            self.serializes(cpu, SyncCause::FinishTaskSwitch);
+        }
         self.cpus[cpu].switch = None;
         self.tasks[switch.prev].on_cpu = false;
         self.drop_mms(cpu);
-        if self.setup.full && self.tasks[next].mm != 0 {
-            let mm = self.tasks[next].mm;
-            let (rq_state, mm_state) = (self.cpus[cpu].rq_state, self.mm_state(mm));
-            let (rq_state, mm_state) = (rq_state.into(), mm_state.into());
-            self.emit(cpu, Event::RqState(wire::RqState { mm, rq_state, mm_state }));
-        }
         if self.tasks[switch.prev].dead {
             let prev = &self.tasks[switch.prev];
             let task = wire::Task { mm: 0, tid: prev.tid, tgid: prev.tgid };

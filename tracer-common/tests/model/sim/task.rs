@@ -3,7 +3,7 @@
 use super::{Bug, Job, Pos, Sim};
 use tracer_common::{
     model::Event,
-    wire::{self, Frame, Vector, membarrier_state as bit},
+    wire::{self, Frame, Site, Vector, membarrier_state as bit},
 };
 
 impl Sim {
@@ -82,9 +82,7 @@ impl Sim {
             return match job {
                 Job::Call(stage) => self.call_on(cpu, stage),
                 Job::Register => self.register_on(cpu),
-                Job::Flush { freed_tables, generation } => {
-                    self.flush_on(cpu, freed_tables, generation);
-                }
+                Job::Flush { freed_tables, stage } => self.flush_on(cpu, freed_tables, stage),
             };
         }
         match self.pick(16) {
@@ -109,11 +107,12 @@ impl Sim {
         let frame = self.frame(me);
         self.tasks[me].pos = Pos::User;
         let first = std::mem::take(&mut self.tasks[me].fpu);
-        if first && self.setup.full && self.registered(me) {
+        if first && self.setup.full {
             let (tid, mm) = (self.tasks[me].tid, self.tasks[me].mm);
             let state = self.mm_state(mm);
             let ret = wire::UserReturn { mm, tid, frame: frame as u8, state, zero: [0; 2] };
-            self.emit(cpu, Event::UserReturn(ret));
+            self.reads(cpu, me, Site::UserReturn);
+            self.emit_too(cpu, Event::UserReturn(ret));
         }
     }
 
@@ -150,6 +149,14 @@ impl Sim {
 
     /// The timer, or a device with one or two handlers.
     pub(super) fn tick(&mut self, cpu: usize) {
+        if !self.setup.quiet {
+            self.tick_only(cpu);
+            self.after_irq(cpu);
+        }
+    }
+
+    /// The same, and nobody is preempted.
+    pub(super) fn tick_only(&mut self, cpu: usize) {
         if self.setup.quiet {
             return;
         }
@@ -159,7 +166,6 @@ impl Sim {
             self.irq_entry(cpu, vector);
             self.irq_exit(cpu, vector);
         }
-        self.after_irq(cpu);
     }
 
     /// The functions that other CPUs have queued here run.

@@ -6,14 +6,17 @@ use super::{
     advice::advice,
     report::{BtfFile, Doctor, Mode, Modes, ProbeLine, SCHEMA, Tried, Verifier, Works},
 };
-use crate::probes::{
-    LoadError, Options, ProbeState, Probes,
-    btf::{Btf, KERNEL_BTF},
-    object,
-    plan::Plan,
-    privileges::Privileges,
-    rings,
-    table::{Need, PROBES},
+use crate::{
+    audit::{self, Sources},
+    probes::{
+        LoadError, Options, ProbeState, Probes,
+        btf::{Btf, KERNEL_BTF},
+        object,
+        plan::Plan,
+        privileges::Privileges,
+        rings,
+        table::{Need, PROBES},
+    },
 };
 
 /// Loads every program, attaches each alone, takes it away again, and says what happened. `kernel`
@@ -28,6 +31,10 @@ pub fn examine(kernel: serde_json::Value, btf: Option<&Path>) -> Doctor {
         bytes: types.as_ref().ok().map(Btf::bytes),
         why: types.as_ref().err().map(ToString::to_string).unwrap_or_default(),
     };
+    // Another kernel's types would not fit the running kernel's text.
+    let own = btf.and_then(|_| Btf::from_file(Path::new(KERNEL_BTF)).ok());
+    let types_of_text = if btf.is_some() { own.as_ref() } else { types.as_ref().ok() };
+    let text_audit = audit::run(&Sources::live(types_of_text));
     let (probes, modes) = match types {
         Ok(types) => try_out(&Plan::new(&types), btf),
         Err(error) => {
@@ -50,6 +57,7 @@ pub fn examine(kernel: serde_json::Value, btf: Option<&Path>) -> Doctor {
         btf: file,
         probes,
         modes,
+        text_audit,
         advice: Vec::new(),
     };
     doctor.advice = advice(&doctor);

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::probes::{self, State, privileges::Privileges};
+use crate::{
+    audit::Audit,
+    probes::{self, State, privileges::Privileges},
+};
 
 /// The name and version of the contract that [`Doctor`] keeps.
 pub const SCHEMA: &str = "unlazy.doctor/1";
@@ -24,6 +27,8 @@ pub struct Doctor {
     pub probes: Vec<ProbeLine>,
     /// Which modes work.
     pub modes: Modes,
+    /// What the running kernel's text has where its source promises serialization.
+    pub text_audit: Audit,
     /// What to do, most important first.
     pub advice: Vec<String>,
 }

@@ -43,6 +43,7 @@ fn sample() -> Doctor {
             tracepoint: Works { ok: true, why: "without one, two, three".to_owned() },
             full: Works { ok: false, why: "fentry: Operation not permitted".to_owned() },
         },
+        text_audit: crate::audit::unreadable("there is no text here"),
         advice: vec!["Do something about it. ".repeat(12)],
     }
 }
@@ -76,8 +77,17 @@ fn the_text_says_first_what_stands_in_the_way() {
 fn the_json_keeps_its_contract() {
     let json = serde_json::to_value(sample()).unwrap();
     let keys: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
-    let mut expected =
-        ["schema", "mode", "kernel", "privileges", "btf", "probes", "modes", "advice"];
+    let mut expected = [
+        "schema",
+        "mode",
+        "kernel",
+        "privileges",
+        "btf",
+        "probes",
+        "modes",
+        "text_audit",
+        "advice",
+    ];
     expected.sort_unstable();
     let mut sorted = keys;
     sorted.sort_unstable();

@@ -5,11 +5,14 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::report::{Doctor, Privilege, ProbeLine, Tried, Works};
+use crate::audit;
 
 /// The widest that a line may be.
 const COLUMNS: usize = 100;
 /// Where values begin.
 const INDENT: usize = 14;
+/// The same behind the names of audited functions.
+const AUDIT: usize = 21;
 
 /// The facts about the kernel that are shown, and how they are called.
 const FACTS: &[(&str, &str)] = &[
@@ -52,6 +55,13 @@ pub(super) fn render(doctor: &Doctor) -> String {
     paragraph(&mut out, "full", INDENT, &works(&doctor.modes.full));
     out.push('\n');
     probes(&mut out, &doctor.probes);
+    out.push('\n');
+    let pti = doctor.kernel.get("pti") == Some(&Value::Bool(true));
+    for (index, (label, text)) in audit::lines(&doctor.text_audit, pti).into_iter().enumerate() {
+        let indent = if index == 0 { INDENT } else { 2 + AUDIT };
+        let label = if index == 0 { label.to_owned() } else { format!("  {label}") };
+        paragraph(&mut out, &label, indent, &text);
+    }
     if !doctor.advice.is_empty() {
         out.push_str("\nWhat to do\n");
         for advice in &doctor.advice {

@@ -61,7 +61,24 @@ fn mix(evidence: &EvidenceMix) -> String {
     parts.map(|n| percent(n, sum)).join("/")
 }
 
+/// Why a deviation was excused.
+fn excuse(rule: &Rule) -> &'static str {
+    match rule.id.as_str() {
+        "R6" => {
+            "the CPU went back to the mm that it had kept lazily, and membarrier_switch_mm copies \
+             nothing then. Stock kernels do that; until the active mm changes, GLOBAL_EXPEDITED \
+             calls may pass that CPU by"
+        }
+        _ => "stock kernels do that",
+    }
+}
+
 fn details(rule: &Rule, page: &mut Page) {
+    if rule.excused > 0 {
+        let lead = Line::new().text("  ").ink(Ink::Dim, &format!("{} excused: ", rule.id));
+        let times = format!("{} times: {}", count(rule.excused), excuse(rule));
+        page.hanging(lead, Ink::Plain, &times);
+    }
     let say = |page: &mut Page, what: &str, by: &std::collections::BTreeMap<String, u64>| {
         let mut by: Vec<_> = by.iter().filter(|(_, n)| **n > 0).collect();
         by.sort_by_key(|(_, n)| std::cmp::Reverse(**n));

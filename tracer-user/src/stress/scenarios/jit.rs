@@ -256,15 +256,19 @@ impl<'a> Executor<'a> {
     }
 }
 
+/// What a result says about the code that was run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
+    /// As new as it must be, and no newer than it can be.
     Good,
+    /// Older than what was published.
     Stale,
+    /// No version that was ever stored.
     Garbled,
 }
 
 /// Whether `expected <= result <= intent`, for versions that may wrap.
-fn judge(expected: u32, result: u32, intent: u32) -> Verdict {
+pub(super) fn judge(expected: u32, result: u32, intent: u32) -> Verdict {
     if (result.wrapping_sub(expected) as i32) < 0 {
         Verdict::Stale
     } else if (intent.wrapping_sub(result) as i32) < 0 {

@@ -17,11 +17,9 @@ use crate::stress::counts::{Call, Count};
 use crate::stress::pace::{Pacer, nap, spin};
 use crate::stress::sys::memory::Region;
 use crate::stress::sys::process::{
-    Program, VmChild, VmTask, clone_vm, die_with, exit_process, exit_thread, fork,
+    Program, SELF, VmChild, VmTask, clone_vm, die_with, exit_process, exit_thread, fork,
 };
 
-/// This very program, whatever its name is now.
-const SELF: &str = "/proc/self/exe";
 /// Pages of a vfork child's stack.
 const STACK: usize = 16;
 /// Calls of a child that calls.

@@ -1,5 +1,7 @@
-//! Registration in mid-flight: a fresh process registers SYNC_CORE while its threads already run on
-//! several CPUs, and calls it at once.
+//! Registration in mid-flight: a fresh process registers for SYNC_CORE, and some for every other
+//! command before or after it, while its threads already run on several CPUs, and calls at once.
+//! Some have one thread only, which is another path in the kernel; some exec in the end, which takes
+//! the registration away.
 //!
 //! `kernel/sched/membarrier.c:sync_runqueues_membarrier_state` has to bring the registration to the
 //! run queues of CPUs that already run the mm; a tracer has to know the mm from then on, although it
@@ -13,17 +15,31 @@ use rustix::thread::sched_setaffinity;
 use super::reaper::Reaper;
 use crate::stress::StressError;
 use crate::stress::calls::Ctx;
-use crate::stress::child::one_cpu;
+use crate::stress::child::{CHILD_ARG, ChildPlan, Task, one_cpu};
 use crate::stress::counts::{Call, Count};
 use crate::stress::pace::{Duty, Pacer, nap, spin};
-use crate::stress::sys::process::{exit_process, fork};
+use crate::stress::sys::process::{Program, SELF, exit_process, fork};
 
 /// Calls after the registration.
 const CALLS: u64 = 8;
 /// Every so many processes one first calls unregistered, which must fail.
 const REFUSED_EVERY: u64 = 4;
-/// Every so many processes one registers for every other command as well.
-const ALL_EVERY: u64 = 8;
+/// Every so many processes one registers for every other command as well, in another order each time.
+const ALL_EVERY: u64 = 2;
+/// Every so many processes one has no thread but its first.
+const ALONE_EVERY: u64 = 5;
+/// Every so many processes one execs in the end, registers anew, and calls.
+const EXEC_EVERY: u64 = 7;
+/// Calls after an exec.
+const EXEC_CALLS: u8 = 2;
+
+/// The registrations, each with the call that it allows.
+const REGISTRATIONS: [(Call, Call); 4] = [
+    (Call::RegisterSyncCore, Call::SyncCore),
+    (Call::RegisterPrivate, Call::Private),
+    (Call::RegisterGlobalExpedited, Call::GlobalExpedited),
+    (Call::RegisterRseq, Call::Rseq),
+];
 
 pub(super) fn run(ctx: &Ctx) -> Result<(), StressError> {
     // This mm stays unregistered: children inherit what it has.
@@ -32,6 +48,10 @@ pub(super) fn run(ctx: &Ctx) -> Result<(), StressError> {
     // Two such processes at a time are enough to meet each other.
     let abreast = 2;
     let duty = ctx.duty(abreast * threads.div_ceil(2));
+    let plan = ChildPlan { task: Task::Exec(EXEC_CALLS), ..ctx.plan };
+    let plan = serde_json::to_string(&plan).map_err(StressError::system("write a child's plan"))?;
+    let program = Program::new(SELF, &["unlazy", CHILD_ARG, &plan])
+        .map_err(StressError::system("lay out a child's arguments"))?;
     let mut reaper = Reaper::default();
     let mut pacer = Pacer::new(ctx.rate_per(1));
     let mut result = Ok(());
@@ -40,7 +60,8 @@ pub(super) fn run(ctx: &Ctx) -> Result<(), StressError> {
             break;
         }
         let child = ctx.as_child();
-        match fork(|| live(&child, round, threads, &cpus, duty)) {
+        let threads = if round.is_multiple_of(ALONE_EVERY) { 0 } else { threads };
+        match fork(|| live(&child, round, threads, &cpus, duty, &program)) {
             Ok(_) => reaper.started(),
             Err(errno) => {
                 result = Err(StressError::system("fork")(errno));
@@ -56,7 +77,14 @@ pub(super) fn run(ctx: &Ctx) -> Result<(), StressError> {
 }
 
 /// The whole life of one child; its exit status.
-fn live(ctx: &Ctx, round: u64, threads: usize, cpus: &[usize], duty: Duty) -> i32 {
+fn live(
+    ctx: &Ctx,
+    round: u64,
+    threads: usize,
+    cpus: &[usize],
+    duty: Duty,
+    program: &Program,
+) -> i32 {
     let ready = AtomicUsize::new(0);
     let done = AtomicBool::new(false);
     let (ready, done) = (&ready, &done);
@@ -84,6 +112,10 @@ fn live(ctx: &Ctx, round: u64, threads: usize, cpus: &[usize], duty: Duty) -> i3
             nap(Duration::from_micros(50));
         }
         let status = register_and_call(ctx, round);
+        if status == 0 && round.is_multiple_of(EXEC_EVERY) {
+            // The other threads end where they are, and make no calls. Returns only if it failed.
+            exit_process(program.exec());
+        }
         done.store(true, Ordering::Release);
         status
     })
@@ -97,21 +129,45 @@ fn register_and_call(ctx: &Ctx, round: u64) -> i32 {
         }
         ctx.add(Count::Refused, 1);
     }
-    if ctx.call(Call::RegisterSyncCore).is_err() {
-        return 4;
-    }
-    ctx.sync_core_burst(CALLS);
-    ctx.add(Count::MidFlight, 1);
-    if round.is_multiple_of(ALL_EVERY) {
-        for (register, call) in [
-            (Call::RegisterPrivate, Call::Private),
-            (Call::RegisterGlobalExpedited, Call::GlobalExpedited),
-            (Call::RegisterRseq, Call::Rseq),
-        ] {
-            if ctx.supports(register) && (ctx.call(register).is_err() || ctx.call(call).is_err()) {
-                return 5;
+    let all = round.is_multiple_of(ALL_EVERY);
+    for (register, call) in order(round / ALL_EVERY) {
+        if register == Call::RegisterSyncCore {
+            if ctx.call(register).is_err() {
+                return 4;
             }
+            ctx.sync_core_burst(CALLS);
+            ctx.add(Count::MidFlight, 1);
+        } else if all
+            && ctx.supports(register)
+            && (ctx.call(register).is_err() || ctx.call(call).is_err())
+        {
+            return 5;
         }
     }
     0
+}
+
+/// The registrations in the `n`th of their 24 orders.
+fn order(n: u64) -> [(Call, Call); 4] {
+    let mut left = REGISTRATIONS.to_vec();
+    let mut n = n as usize;
+    REGISTRATIONS.map(|_| {
+        let at = n % left.len();
+        n /= left.len();
+        left.remove(at)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_order_has_its_turn() {
+        let mut orders: Vec<_> =
+            (0..24).map(|n| order(n).map(|(register, _)| register as usize)).collect();
+        orders.sort_unstable();
+        orders.dedup();
+        assert_eq!(orders.len(), 24);
+    }
 }

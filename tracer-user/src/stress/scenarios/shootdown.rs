@@ -3,24 +3,15 @@
 //! A flush that skips a lazy CPU leaves its work to that CPU's next switch back to the mm, which
 //! then flushes and writes CR3: the one case in which an unlazy serializes by itself.
 //!
-//! The discards are judged. The manipulator owns one word per page:
-//! ```text
-//! manipulator                            reader
-//! intent = v + 1                         e = expected           (acquire)
-//! madvise(MADV_DONTNEED) returns         r = word
-//! word = v + 1   (a new page)            i = intent
-//! expected = v + 1       (release)       judge: r == 0, or e <= r <= i
-//! ```
-//! Having read `e`, the reader comes after the discard before it; a page of an older version can be
-//! reached only by a translation that this discard should have removed: a **stale read**. A zero is
-//! the next discard, already begun.
+//! The discards are judged: see [`super::judged`].
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::io;
 
+use super::judged::Judged;
 use crate::stress::StressError;
 use crate::stress::calls::Ctx;
 use crate::stress::counts::{Call, Count};
@@ -39,9 +30,7 @@ const RATE: u64 = 1_500;
 
 /// What manipulator and readers share.
 struct Memory {
-    judged: Region,
-    expected: AtomicU64,
-    intent: AtomicU64,
+    judged: Judged,
     /// Whoever drops the last reference to an old one unmaps it.
     fleeting: Mutex<Arc<Fleeting>>,
 }
@@ -72,15 +61,10 @@ impl Fleeting {
 pub(super) fn run(ctx: &Ctx) -> Result<(), StressError> {
     ctx.register(Call::RegisterSyncCore)?;
     let what = StressError::system::<io::Errno>("map memory");
-    let memory = (|| {
-        Ok(Memory {
-            judged: Region::new(PAGES)?,
-            expected: AtomicU64::new(0),
-            intent: AtomicU64::new(0),
-            fleeting: Mutex::new(Fleeting::new(ctx)?),
-        })
-    })()
-    .map_err(what)?;
+    let memory =
+        (|| Ok(Memory { judged: Judged::new(PAGES)?, fleeting: Mutex::new(Fleeting::new(ctx)?) }))(
+        )
+        .map_err(what)?;
     let memory = &memory;
     let readers = ctx.plan.threads.saturating_sub(1).max(2);
     let duty = ctx.duty(readers.div_ceil(2));
@@ -99,11 +83,9 @@ fn manipulate(ctx: &Ctx, memory: &Memory) -> Result<(), StressError> {
     while ctx.running() {
         version += 1;
         let pages = if version.is_multiple_of(2) { PAGES } else { FEW };
-        discard(memory, version, pages).map_err(StressError::system("madvise"))?;
+        memory.judged.discard(pages).map_err(StressError::system("madvise"))?;
         ctx.add(Count::Discards, 1);
-        // Readers only read, so taking the right to write away harms nobody.
-        memory.judged.protect(pages, false).map_err(StressError::system("mprotect"))?;
-        memory.judged.protect(pages, true).map_err(StressError::system("mprotect"))?;
+        memory.judged.protect_and_back(pages).map_err(StressError::system("mprotect"))?;
         ctx.add(Count::Protects, 2);
         let next = Fleeting::new(ctx).map_err(StressError::system("map memory"))?;
         let old = {
@@ -117,18 +99,6 @@ fn manipulate(ctx: &Ctx, memory: &Memory) -> Result<(), StressError> {
     Ok(())
 }
 
-/// Discards the first `pages` pages and fills *all* pages with the new version, by way of the one
-/// expected version that the readers know.
-fn discard(memory: &Memory, version: u64, pages: usize) -> io::Result<()> {
-    memory.intent.store(version, Ordering::SeqCst);
-    memory.judged.discard(pages)?;
-    for page in 0..PAGES {
-        memory.judged.page(page).store(version, Ordering::SeqCst);
-    }
-    memory.expected.store(version, Ordering::Release);
-    Ok(())
-}
-
 fn reader(ctx: &Ctx, memory: &Memory, index: usize, duty: Duty) {
     let mut random = Random::new(index as u64);
     while ctx.running() {
@@ -137,10 +107,7 @@ fn reader(ctx: &Ctx, memory: &Memory, index: usize, duty: Duty) {
         let mut reads = 0;
         loop {
             let page = random.below(PAGES as u64) as usize;
-            let expected = memory.expected.load(Ordering::Acquire);
-            let word = memory.judged.page(page).load(Ordering::SeqCst);
-            let intent = memory.intent.load(Ordering::SeqCst);
-            if !fresh(expected, word, intent) {
+            if !memory.judged.read(page) {
                 ctx.add(Count::StaleReads, 1);
             }
             fleeting.region.page(page * (UNMAP_PAGES / PAGES)).load(Ordering::Relaxed);
@@ -161,26 +128,10 @@ fn reader(ctx: &Ctx, memory: &Memory, index: usize, duty: Duty) {
     }
 }
 
-/// Whether a read may have this result.
-fn fresh(expected: u64, word: u64, intent: u64) -> bool {
-    word == 0 || (expected..=intent).contains(&word)
-}
-
 fn caller(ctx: &Ctx) {
     let mut pacer = Pacer::new(ctx.rate_per(1));
     while ctx.running() {
         let made = ctx.sync_core_burst(1);
         pacer.step(made.max(1), || ctx.running());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_are_judged_between_expected_and_intent() {
-        assert!(fresh(3, 3, 3) && fresh(3, 4, 4) && fresh(3, 0, 4));
-        assert!(!fresh(3, 2, 4) && !fresh(3, 5, 4));
     }
 }

@@ -6,5 +6,6 @@
 
 pub(super) mod aio;
 pub(super) mod code;
+pub(super) mod hole;
 pub(super) mod memory;
 pub(super) mod process;

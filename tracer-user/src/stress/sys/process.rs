@@ -12,6 +12,9 @@ use super::memory::Region;
 /// The exit status of a child whose code panicked, as Rust's runtime has it.
 const PANICKED: i32 = 101;
 
+/// This very program, whatever its name is now.
+pub(in crate::stress) const SELF: &str = "/proc/self/exe";
+
 /// Ends the calling process (all its threads) at once.
 pub(in crate::stress) fn exit_process(status: i32) -> ! {
     // SAFETY: _exit ends the process; nothing of it is used afterwards.

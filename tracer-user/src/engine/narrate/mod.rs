@@ -1,5 +1,7 @@
 //! Events as words.
 
+mod full;
+
 use tracer_common::{
     model::{Event, Func},
     wire::{Frame, Vector, membarrier_cmd as cmd, tlb_reason},
@@ -119,21 +121,7 @@ pub(super) fn narrate(event: &Event, names: &Names) -> Option<String> {
         Event::Redirect(fault) => {
             format!("signal or abort handler set up for {}", task(fault.tid, names))
         }
-        Event::KthreadUse(kthread) => {
-            format!("kthread_use_mm: {} takes {}", task(kthread.tid, names), mm(kthread.mm))
-        }
-        Event::KthreadUnuse(kthread) => format!("kthread_unuse_mm: gives back {}", mm(kthread.mm)),
-        Event::UserReturn(ret) => {
-            format!("{} returns to user mode: {}", task(ret.tid, names), leaves(ret.frame))
-        }
-        Event::FlushBegin { flush, .. } => {
-            format!("flush of {} to generation {} begins", mm(flush.mm), flush.generation)
-        }
-        Event::FlushEnd { flush, .. } => {
-            format!("flush of {} to generation {} is done", mm(flush.mm), flush.generation)
-        }
-        Event::MmDrop(drop) => format!("last reference to {} dropped", mm(drop.mm)),
         Event::Gap { lost } => format!("{lost} events lost"),
-        _ => return None,
+        _ => return full::narrate(event, names),
     })
 }

@@ -1,0 +1,90 @@
+//! What runs in the guest beside the tracer.
+
+use std::time::Duration;
+
+/// A workload of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Load {
+    /// Scenarios of `unlazy stress`; none means those that it runs by itself.
+    scenarios: Vec<&'static str>,
+    /// Whether the module `unlazy_hole` is loaded.
+    pub(super) module: bool,
+    /// Whether a CPU goes and comes meanwhile.
+    hotplug: bool,
+}
+
+impl Load {
+    /// Scenarios that need nothing.
+    pub(super) fn stress(scenarios: &[&'static str]) -> Self {
+        Self { scenarios: scenarios.to_vec(), module: false, hotplug: false }
+    }
+
+    /// Any scenarios, with the module loaded.
+    pub(super) fn module(scenarios: &[&'static str]) -> Self {
+        Self { module: true, ..Self::stress(scenarios) }
+    }
+
+    /// All scenarios, while CPU 1 goes and comes.
+    pub(super) fn hotplug() -> Self {
+        Self { hotplug: true, ..Self::stress(&[]) }
+    }
+
+    /// In a word or two.
+    pub(super) fn name(&self) -> String {
+        let mut name =
+            if self.scenarios.is_empty() { "all".to_owned() } else { self.scenarios.join("+") };
+        if self.hotplug {
+            name.push_str(" hotplug");
+        }
+        name
+    }
+
+    /// The command line, for `time`.
+    pub(super) fn command(&self, time: Duration) -> Vec<String> {
+        let seconds = time.as_secs().max(1);
+        let mut words: Vec<String> =
+            ["unlazy", "stress", "--for", &format!("{seconds}s"), "--json", "/out/stress.json"]
+                .map(str::to_owned)
+                .into();
+        if !self.scenarios.is_empty() {
+            words.extend(["--scenario".to_owned(), self.scenarios.join(",")]);
+        }
+        if self.hotplug {
+            let line = format!(
+                "+ guest repeat {seconds} guest seq guest cpu-online 1 0 , guest sleep 0.5 , \
+                 guest cpu-online 1 1 , guest sleep 0.5"
+            );
+            words.splice(0..0, ["guest".to_owned(), "par".to_owned()]);
+            words.extend(line.split_whitespace().map(str::to_owned));
+        }
+        words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(load: &Load) -> String {
+        load.command(Duration::from_secs(9)).join(" ")
+    }
+
+    #[test]
+    fn scenarios_are_named_or_left_to_the_workload() {
+        assert_eq!(
+            line(&Load::stress(&["lazy", "procs"])),
+            "unlazy stress --for 9s --json /out/stress.json --scenario lazy,procs"
+        );
+        assert_eq!(line(&Load::stress(&[])), "unlazy stress --for 9s --json /out/stress.json");
+        assert_eq!(Load::stress(&[]).name(), "all");
+        assert_eq!(Load::module(&["hole", "lazy"]).name(), "hole+lazy");
+    }
+
+    #[test]
+    fn a_cpu_goes_and_comes_beside_the_workload() {
+        let line = line(&Load::hotplug());
+        assert!(line.starts_with("guest par unlazy stress --for 9s"), "{line}");
+        assert!(line.contains(" + guest repeat 9 guest seq guest cpu-online 1 0 ,"), "{line}");
+        assert_eq!(Load::hotplug().name(), "all hotplug");
+    }
+}
