@@ -28,6 +28,7 @@ use self::trial::Kernel;
 use self::verdict::{Surprise, Verdict};
 use crate::kernel::Source;
 use crate::shell::say;
+use crate::toolchain::Choice;
 use crate::vm;
 use crate::workspace::Workspace;
 
@@ -77,6 +78,31 @@ fn minutes(text: &str) -> Result<f64, String> {
     } else {
         Err("give a number from 0.1 to 1440".to_owned())
     }
+}
+
+/// The quick grid, as a part of `cargo xtask test`; what it wrote is in target/grid.
+///
+/// # Errors
+/// When it can't run, or there is a surprise.
+pub(crate) fn quick(workspace: &Workspace, choice: Choice) -> Result<()> {
+    let files = workspace.target.join("grid");
+    fs::create_dir_all(&files).with_context(|| format!("making {}", files.display()))?;
+    let args = Args {
+        quick: true,
+        only: Vec::new(),
+        list: false,
+        clean_minutes: 0.0,
+        sources: vec![Source::V6_12],
+        jobs: None,
+        json: Some(files.join("grid.json")),
+        junit: Some(files.join("grid.xml")),
+        markdown: Some(files.join("grid.md")),
+        options: vm::Options::with(choice),
+    };
+    if run(workspace, &args)? != ExitCode::SUCCESS {
+        bail!("the grid has surprises; {} has them in full", files.join("grid.json").display());
+    }
+    Ok(())
 }
 
 /// Carries out `cargo xtask grid`.

@@ -9,13 +9,17 @@ use anyhow::Result;
 
 use self::steps::Steps;
 use crate::build::{self, BPF_TARGET, Warnings};
+use crate::grid;
 use crate::shell::say;
 use crate::toolchain::{self, Choice, lint_tools};
 use crate::workspace::Workspace;
 
-/// Format, lints, docs, unit and scenario tests, the eBPF build, and the live tests.
+/// Format, lints, docs, unit and scenario tests, the eBPF build, the live tests, and kernels whose
+/// faults are known in virtual machines.
 ///
 /// The live tests trace this machine's kernel and need root (sudo is used where it does not ask).
+/// The machines of the quick grid run under QEMU's emulator; their kernel with planted bugs is built
+/// once, and kept.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -23,6 +27,9 @@ pub(crate) struct Args {
     /// Leave out the live tests: a machine without root can do the rest
     #[arg(long)]
     no_live: bool,
+    /// Leave out the virtual machines: a kernel is built for them the first time
+    #[arg(long)]
+    no_vm: bool,
 }
 
 /// Carries out `cargo xtask test`.
@@ -63,6 +70,11 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         say("live tests: left out, as --no-live says");
     } else {
         live::run(workspace, &mut steps, &object)?;
+    }
+    if args.no_vm {
+        say("kernels in virtual machines: left out, as --no-vm says");
+    } else {
+        steps.own("kernels in virtual machines", || grid::quick(workspace, args.choice))?;
     }
     steps.close();
     Ok(ExitCode::SUCCESS)

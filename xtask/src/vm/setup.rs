@@ -40,6 +40,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// The emulator, and a build with this compiler.
+    pub(crate) fn with(choice: Choice) -> Self {
+        Self { accel: Accel::default(), unlazy: None, choice }
+    }
+
     /// Makes everything ready for machines as they were asked for.
     ///
     /// # Errors
