@@ -85,6 +85,7 @@ pub struct PendingFlush {
 }
 
 /// What is known of one task: of a SYNC_CORE-registered mm, or in the middle of something.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a task")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Task {
     /// The knowledge below is from this epoch; older knowledge is void (events were lost since).
