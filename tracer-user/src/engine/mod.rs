@@ -168,8 +168,10 @@ impl Engine {
 
     /// Takes a record in its turn.
     ///
-    /// What a late one read of the CPU is out of date. If its CPU was behind the others, these may
-    /// have been judged without what it did, so it is not known again until it switches.
+    /// What a late one tells is out of date, and it may come in the middle of a switch; whatever it
+    /// was, other records make up for it, or one check less is made. If its CPU was behind the
+    /// others, these may have been judged without what it did, so it is not known again until it
+    /// switches.
     fn record(&mut self, cpu: u32, ts: u64, record: &merge::Raw, behind: bool) {
         let names = &self.names;
         match decode(record.bytes(), |func| names.kind_of(func)) {
@@ -178,7 +180,8 @@ impl Engine {
                     *count += 1;
                 }
                 if record.late {
-                    if matches!(event, Event::TlbState(_) | Event::RqState(_)) {
+                    // Only programs on functions are preempted.
+                    if header.kind >= Kind::TlbState as u16 {
                         return;
                     }
                 } else {
