@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 use tracer_common::{
     model::{self, Config, DecodeError, Event, Finding, Model, Rule, Tally, decode},
-    wire::{Header, Kind},
+    wire::{Header, Kind, membarrier_state},
 };
 
 pub use summary::Judged;
@@ -85,6 +85,8 @@ pub struct Engine {
     switched: Vec<bool>,
     told: Vec<Told>,
     found: u64,
+    /// When a SYNC_CORE-registered mm was last seen in records that wait for their turn.
+    glimpsed: u64,
 }
 
 impl Engine {
@@ -100,6 +102,7 @@ impl Engine {
             switched: vec![false; cpus as usize],
             told: Vec::new(),
             found: 0,
+            glimpsed: 0,
         }
     }
 
@@ -124,6 +127,12 @@ impl Engine {
             if let Ok((_, Event::FuncName(name))) = decode(record, |_| model::Func::Other) {
                 self.names.func(&name);
             }
+        }
+        if header.kind == Kind::Switch as u16
+            && let Ok((_, Event::Switch { switch, .. })) = decode(record, |_| model::Func::Other)
+            && (switch.prev_state | switch.next_state) & membarrier_state::SYNC_CORE != 0
+        {
+            self.glimpsed = header.ts;
         }
         self.merge.push(cpu, header, record);
         Ok(())
@@ -245,9 +254,11 @@ impl Engine {
         self.store.all_known()
     }
 
-    /// How many SYNC_CORE-registered mms exist, as far as was seen.
+    /// How many SYNC_CORE-registered mms exist, as far as was seen; at least one if records tell of
+    /// one that are not judged yet.
     pub fn registered(&self) -> usize {
-        self.store.registered()
+        let waiting = self.glimpsed > self.merge.until();
+        self.store.registered().max(usize::from(waiting))
     }
 
     /// Online CPUs whose state was never known.

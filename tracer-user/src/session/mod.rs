@@ -42,7 +42,7 @@ const PRIMING: Duration = Duration::from_millis(500);
 /// Records that were being written when a sweep began may still come; they are waited for that
 /// long, in nanoseconds. A hypervisor or, where the kernel preempts a program on a function, another
 /// task may take the CPU away in the middle of one.
-const GRACE: u64 = 50_000_000;
+const GRACE: u64 = 200_000_000;
 
 /// Sweeps in a row before the reader lets others run.
 const SWEEPS: usize = 64;

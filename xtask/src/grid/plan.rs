@@ -200,6 +200,9 @@ fn planted(source: Source, bug: &'static Bug, extent: &Extent) -> Row {
 fn load(bug: &Bug) -> Load {
     match bug.workload {
         Workload::SyncCore => Load::stress(&["sync-core", "lazy", "preempt"]),
+        // Beside other processes a CPU seldom comes back to the mm from laziness, and a switch from
+        // another mm mends what the registration left out.
+        Workload::Register if bug.name == "reg-skip" => Load::stress(&["register"]),
         Workload::Register => Load::stress(&["register", "procs"]),
         // A correct change is to be seen from every side.
         Workload::Flush if bug.expect.is_nothing() => {

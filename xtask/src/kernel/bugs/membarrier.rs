@@ -122,8 +122,8 @@ pub(super) const REG_SKIP: Bug = Bug {
     recreates: "takes back ce29ddc47b91",
     expect: Expect::all(&[Rule::R6]),
     workload: Workload::Register,
-    cpus: 2,
-    odds: Odds::Certain,
+    cpus: 4,
+    odds: Odds::Likely,
     edits: &[Edit {
         file: MEMBARRIER,
         anchor: "on_each_cpu_mask(tmpmask, ipi_sync_rq_state, mm, true);",
