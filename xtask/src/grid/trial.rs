@@ -11,7 +11,7 @@ use super::observed::{Observed, plain};
 use super::plan::{Row, Which};
 use crate::kernel;
 use crate::module;
-use crate::shell;
+use crate::shell::{self, say};
 use crate::vm::image::{self, Image};
 use crate::vm::{self, Request};
 use crate::workspace::Workspace;
@@ -53,13 +53,18 @@ impl Kernel {
         };
         let module = with_module.then(|| module::for_image(workspace, &image)).transpose()?;
         let words = ["guest", "to", "/out/doctor.json", "unlazy", "doctor", "--json"];
-        let outcome = vm::run(
-            workspace,
-            &Request {
-                command: words.map(str::to_owned).into(),
-                ..request(image.clone(), 2, OVERHEAD, dir)?
-            },
-        )?;
+        let doctor = || {
+            let command = words.map(str::to_owned).into();
+            vm::run(workspace, &Request { command, ..request(image.clone(), 2, OVERHEAD, dir)? })
+        };
+        let mut outcome = doctor()?;
+        if !outcome.end.is_regular() {
+            say(format_args!(
+                "{}: {}; once more\n{}",
+                image.release, outcome.end, outcome.console_tail
+            ));
+            outcome = doctor()?;
+        }
         let path = dir.join("doctor.json");
         let doctor = fs::read_to_string(&path)
             .with_context(|| {

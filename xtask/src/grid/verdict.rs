@@ -145,6 +145,14 @@ fn unclean(expected: &Expected, runs: &[Observed]) -> Vec<Surprise> {
     surprises
 }
 
+impl Surprise {
+    /// Whether it may come of a host that was too busy to run the guest: events that are lost, and
+    /// CPUs that are taken away for so long that nothing can be decided. Never what was found.
+    pub(super) const fn is_of_the_host(&self) -> bool {
+        matches!(self, Self::Lost(_) | Self::Inconclusive(_))
+    }
+}
+
 fn list(rules: &BTreeSet<String>) -> String {
     rules.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
 }
