@@ -39,12 +39,14 @@ impl fmt::Display for Accel {
 }
 
 /// Our kernel arguments. Whatever a request appends replaces those of the same name.
-const ARGUMENTS: [&str; 6] = [
+const ARGUMENTS: [&str; 7] = [
     "console=ttyS0",
     // Warnings and what is worse: a serial port is slow, and what it prints disturbs.
     "loglevel=5",
     // A panic ends the machine, because of QEMU's -no-reboot.
     "panic=-1",
+    // On a busy host the timer's check, which waits for so many ticks in so many loops, fails.
+    "no_timer_check",
     // With PTI every return to user mode writes CR3, which hides what is looked for.
     "pti=off",
     // The emulated TSCs are one and the same clock. Without this the kernel's watchdog mistrusts
@@ -134,7 +136,10 @@ mod tests {
     #[test]
     fn what_is_appended_replaces_ours() {
         let none = kernel_arguments(Accel::Kvm, &[]);
-        assert!(none.starts_with("console=ttyS0 loglevel=5 panic=-1 pti=off"), "{none}");
+        assert!(
+            none.starts_with("console=ttyS0 loglevel=5 panic=-1 no_timer_check pti=off"),
+            "{none}"
+        );
         let asked = ["pti=on nokaslr".to_owned(), "loglevel=7".to_owned()];
         let some = kernel_arguments(Accel::Tcg, &asked);
         assert!(some.contains(" tsc_early_khz=") && !none.contains("tsc_early_khz"), "{some}");
