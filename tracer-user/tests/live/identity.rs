@@ -56,8 +56,10 @@ fn under_sudo_it_runs_as_who_called_sudo_with_nothing_of_ours() {
             assert_eq!(line(&ran, set), format!("{set} 0000000000000000"), "{args:?}");
         }
         assert_eq!(line(&ran, "NoNewPrivs:"), "NoNewPrivs: 0");
-        assert!(ignored(&status).is_some());
-        assert_eq!(ignored(&ran.out), ignored(&status), "{args:?}: more or less than we ignore");
+        // Rust ignores SIGPIPE for itself, and not for what it starts.
+        let ours = ignored(&status).map(|set| set & !(1 << 12));
+        assert!(ours.is_some());
+        assert_eq!(ignored(&ran.out), ours, "{args:?}: more or less than we ignore");
         assert_eq!(line(&ran, "SigBlk:"), "SigBlk: 0000000000000000");
         assert!(!line(&ran, "HOME=").contains("/root"), "{ran}");
         let counts: Vec<&str> = ran
