@@ -36,6 +36,9 @@ const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 /// How long a command that was interrupted may take to end by itself.
 const GOODBYE: Duration = Duration::from_millis(500);
 
+/// How long a command may take to end once all that was looked for has been found.
+const PARTING: Duration = Duration::from_secs(10);
+
 const ABOUT: &str = "Trace the live kernel, judge it, and print a report";
 
 const LONG_ABOUT: &str = "\
@@ -78,7 +81,7 @@ pub struct Args {
 
     /// End as soon as each of these rules has a finding, as R1 or R1,R2
     ///
-    /// The other limits hold as well.
+    /// The command is then asked to end (SIGTERM). The other limits hold as well.
     #[arg(long, value_name = "RULE", value_parser = super::found::rule, value_delimiter = ',')]
     until_found: Vec<Rule>,
 
@@ -287,9 +290,9 @@ async fn trace(
     let mut child = prepared.map(Prepared::release).transpose()?;
     eprintln!("unlazy: tracing {}", extent(args, total));
 
-    let deadline = total.and_then(|total| begun.checked_add(total));
+    let mut deadline = total.and_then(|total| begun.checked_add(total));
     let mut progress = Progress::stderr();
-    let mut found = Found::default();
+    let (mut found, mut enough) = (Found::default(), false);
     let mut tick = interval(PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut children = signal(SignalKind::child()).context("can't wait for the command")?;
@@ -306,8 +309,14 @@ async fn trace(
                 let elapsed = begun.elapsed();
                 progress.show(&Status { elapsed, total, events, lost, findings });
                 found.tell(session.first_findings(), &mut std::io::stderr(), || progress.clear());
-                if found.all(&args.until_found) {
-                    break;
+                if !enough && found.all(&args.until_found) {
+                    enough = true;
+                    // Its end belongs to the window: to detach beside a busy command would leave
+                    // half of what it does unseen.
+                    let Some(running) = &child else { break };
+                    running.signal(libc::SIGTERM).context("can't end the command")?;
+                    let parting = Instant::now() + PARTING;
+                    deadline = Some(deadline.map_or(parting, |deadline| deadline.min(parting)));
                 }
             }
         }
