@@ -6,7 +6,7 @@ use std::{
     fs,
     path::Path,
     process::{Command, Output, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, Once, PoisonError, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -40,10 +40,25 @@ pub(crate) fn machine() -> Machine {
         object::embedded().is_some(),
         "this unlazy has no eBPF programs inside: use `cargo xtask test`, which builds them"
     );
+    signals_at_their_defaults();
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().expect("a directory");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).expect("open to all");
     Machine { before: programs(), dir, _turn: turn }
+}
+
+/// Whatever this process inherited as ignored (a shell's `&` does that to SIGINT), what it starts
+/// has at its default: a caught signal is not caught across exec. This process ends as by default.
+fn signals_at_their_defaults() {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            let always = Arc::new(AtomicBool::new(true));
+            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, always)
+                .expect("a handler");
+        }
+    });
 }
 
 impl Machine {
