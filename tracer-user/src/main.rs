@@ -21,6 +21,8 @@ struct Cli {
 enum Command {
     Doctor(commands::doctor::Args),
     Check(commands::check::Args),
+    Record(commands::record::Args),
+    Report(commands::report::Args),
     Stress(commands::stress::Args),
 }
 
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
             Ok(if works { Exit::Clean } else { Exit::Error })
         }
         Command::Check(args) => commands::check::run(args, &start),
+        Command::Record(args) => commands::record::run(args, &start),
+        Command::Report(args) => commands::report::run(args),
         Command::Stress(args) => commands::stress::run(args),
     });
     match done {

@@ -23,6 +23,16 @@ pub enum Promise {
 }
 
 impl Promise {
+    /// Every one.
+    pub const ALL: [Self; 5] =
+        [Self::Assumed, Self::Audited, Self::Never, Self::Undecided, Self::Probed];
+
+    /// The one of this [`name`](Self::name).
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|promise| promise.name() == name)
+    }
+
     /// By what a serialization is known that no probe saw, when the function was on its way;
     /// `None` if there is none to be counted.
     #[must_use]

@@ -45,6 +45,11 @@ impl Found {
         }
     }
 
+    /// How many rules that is.
+    pub(crate) fn count(&self) -> usize {
+        self.rules.len()
+    }
+
     /// Whether all of these were found; false for none at all.
     pub(crate) fn all(&self, rules: &[Rule]) -> bool {
         !rules.is_empty() && rules.iter().all(|rule| self.rules.contains(rule.id()))

@@ -3,7 +3,10 @@
 pub mod check;
 pub mod doctor;
 mod found;
+pub mod record;
+pub mod report;
 pub mod stress;
+pub mod tracing;
 
 use std::time::Duration;
 

@@ -79,6 +79,11 @@ impl Merge {
         }
     }
 
+    /// The records begin in the middle.
+    pub(super) fn join(&mut self) {
+        self.cpus.iter_mut().for_each(Order::join);
+    }
+
     pub(super) fn push(&mut self, cpu: u32, header: Header, record: &[u8]) {
         if let Some(order) = self.cpus.get_mut(cpu as usize) {
             order.push(header.seq, Raw::new(header.ts, record));

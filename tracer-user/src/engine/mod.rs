@@ -17,11 +17,11 @@ mod store;
 mod summary;
 mod totals;
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap};
 
 use tracer_common::{
     model::{self, Config, DecodeError, Event, Finding, Model, Rule, Tally, decode},
-    wire::{Header, Kind, membarrier_state},
+    wire::{Header, Kind},
 };
 
 pub use summary::Judged;
@@ -85,8 +85,6 @@ pub struct Engine {
     switched: Vec<bool>,
     told: Vec<Told>,
     found: u64,
-    /// When a SYNC_CORE-registered mm was last seen in records that wait for their turn.
-    glimpsed: u64,
 }
 
 impl Engine {
@@ -102,13 +100,22 @@ impl Engine {
             switched: vec![false; cpus as usize],
             told: Vec::new(),
             found: 0,
-            glimpsed: 0,
         }
+    }
+
+    /// The records begin in the middle: what each CPU numbered before its first one is not lost.
+    pub fn join(&mut self) {
+        self.merge.join();
     }
 
     /// Says what a task is called, as far as that was known before the first event.
     pub fn name_task(&mut self, tid: u32, tgid: u32, comm: &str) {
         self.names.task(tid, tgid, comm);
+    }
+
+    /// Says what a kernel function is called, as far as that was known before the first event.
+    pub fn name_func(&mut self, func: u64, name: &str) {
+        self.names.func(func, name);
     }
 
     /// Marks CPUs that are there but offline.
@@ -125,14 +132,8 @@ impl Engine {
         if header.kind == Kind::FuncName as u16 {
             // At once: another CPU may use the name sooner than its turn comes.
             if let Ok((_, Event::FuncName(name))) = decode(record, |_| model::Func::Other) {
-                self.names.func(&name);
+                self.names.told_func(&name);
             }
-        }
-        if header.kind == Kind::Switch as u16
-            && let Ok((_, Event::Switch { switch, .. })) = decode(record, |_| model::Func::Other)
-            && (switch.prev_state | switch.next_state) & membarrier_state::SYNC_CORE != 0
-        {
-            self.glimpsed = header.ts;
         }
         self.merge.push(cpu, header, record);
         Ok(())
@@ -183,7 +184,14 @@ impl Engine {
     /// switches.
     fn record(&mut self, cpu: u32, ts: u64, record: &merge::Raw, behind: bool) {
         let names = &self.names;
-        match decode(record.bytes(), |func| names.kind_of(func)) {
+        let nameless = Cell::new(false);
+        let kind_of = |func| {
+            names.kind_of(func).unwrap_or_else(|| {
+                nameless.set(true);
+                model::Func::Other
+            })
+        };
+        match decode(record.bytes(), kind_of) {
             Ok((header, event)) => {
                 if let Some(count) = self.counts.by_kind.get_mut(usize::from(header.kind)) {
                     *count += 1;
@@ -194,7 +202,8 @@ impl Engine {
                         return;
                     }
                 } else {
-                    if behind {
+                    // A function that was never named may be any: what it did is not known.
+                    if behind || nameless.get() {
                         self.step(cpu, ts, &Event::Gap { lost: 0 });
                         self.step(cpu, ts, &Event::Gap { lost: 1 });
                     }
@@ -252,13 +261,6 @@ impl Engine {
     /// Whether every online CPU's state is known.
     pub fn all_known(&self) -> bool {
         self.store.all_known()
-    }
-
-    /// How many SYNC_CORE-registered mms exist, as far as was seen; at least one if records tell of
-    /// one that are not judged yet.
-    pub fn registered(&self) -> usize {
-        let waiting = self.glimpsed > self.merge.until();
-        self.store.registered().max(usize::from(waiting))
     }
 
     /// Online CPUs whose state was never known.

@@ -28,13 +28,19 @@ impl Names {
         }
     }
 
-    pub(super) fn func(&mut self, name: &FuncName) {
-        let text = text(&name.name);
-        self.funcs.insert(name.func, (Func::from_name(&text), text.into()));
+    pub(super) fn func(&mut self, func: u64, name: &str) {
+        if self.funcs.len() < MOST {
+            self.funcs.insert(func, (Func::from_name(name), name.into()));
+        }
     }
 
-    pub(super) fn kind_of(&self, func: u64) -> Func {
-        self.funcs.get(&func).map_or(Func::Other, |(kind, _)| *kind)
+    pub(super) fn told_func(&mut self, name: &FuncName) {
+        self.func(name.func, &text(&name.name));
+    }
+
+    /// Which function it is; `None` if nobody ever named it.
+    pub(super) fn kind_of(&self, func: u64) -> Option<Func> {
+        self.funcs.get(&func).map(|(kind, _)| *kind)
     }
 
     pub(super) fn comm(&self, tid: u32) -> Option<&str> {

@@ -39,6 +39,8 @@ pub(super) struct Order {
     /// When the last one that was handed on happened.
     last_ts: u64,
     late: u64,
+    /// The first record begins it all, whatever its number.
+    joins: bool,
 }
 
 impl Order {
@@ -48,7 +50,15 @@ impl Order {
         self.next.wrapping_add_signed(i64::from(ahead))
     }
 
+    /// The first record begins it all, whatever its number.
+    pub(super) const fn join(&mut self) {
+        self.joins = true;
+    }
+
     pub(super) fn push(&mut self, seq: u32, record: Raw) {
+        if std::mem::take(&mut self.joins) {
+            self.next = u64::from(seq);
+        }
         let number = self.widen(seq);
         if number == self.next {
             self.accept(record);
@@ -116,6 +126,9 @@ impl Order {
 
     /// Records with numbers below `seq` were written or lost by `ts`.
     pub(super) fn expect(&mut self, seq: u32, ts: u64) {
+        if self.joins {
+            return;
+        }
         while !self.held.is_empty() {
             self.give_up();
         }
@@ -210,6 +223,17 @@ mod tests {
         order.push(0, record(10));
         order.expect(5, 90);
         assert_eq!(drain(&mut order), [10, 0, -4]);
+    }
+
+    #[test]
+    fn who_joins_has_lost_nothing() {
+        let mut order = Order { joins: true, ..Order::default() };
+        order.expect(1000, 5);
+        order.push(7, record(10));
+        order.push(8, record(20));
+        order.push(6, record(5));
+        assert_eq!(drain(&mut order), [10, 20]);
+        assert_eq!(order.late(), 1, "it began before the first one");
     }
 
     #[test]

@@ -3,10 +3,7 @@
 use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
-use tracer_common::{
-    model::{CallCounts, Cpu, Finding, Mm, MmId, SKIPS, Store, Tally, Task},
-    wire::membarrier_state,
-};
+use tracer_common::model::{CallCounts, Cpu, Finding, Mm, MmId, SKIPS, Store, Tally, Task};
 
 use super::totals;
 use crate::report::MembarrierTotal;
@@ -91,10 +88,6 @@ impl UserStore {
     /// Online CPUs whose state was never known.
     pub(super) fn never_known(&self) -> usize {
         self.cpus.iter().filter(|cpu| !cpu.was_known && !cpu.offline).count()
-    }
-
-    pub(super) fn registered(&self) -> usize {
-        self.mms.values().filter(|mm| mm.state & membarrier_state::SYNC_CORE != 0).count()
     }
 
     pub(super) fn cpus_iter(&self) -> impl Iterator<Item = &Cpu> {

@@ -13,7 +13,7 @@ mod symbols;
 use std::{fs, path::Path};
 
 pub use cpulist::{CpuListError, online_cpus, parse_cpu_list, possible_cpus};
-pub use proc::{Task, Tasks, in_initial_pid_ns, proc_comm, proc_stat_ctxt, tasks};
+pub use proc::{Task, Tasks, boot_id, in_initial_pid_ns, proc_comm, proc_stat_ctxt, tasks};
 pub use symbols::{SymbolError, SymbolTable, TextSymbol, is_cold};
 
 use crate::report::Kernel;

@@ -25,6 +25,12 @@ fn parse_ctxt(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("ctxt "))?.trim().parse().ok()
 }
 
+/// The kernel's name for this boot: times of one boot can be compared.
+pub fn boot_id() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned())
+}
+
 /// The name of a process (its leader's), or of a thread; `None` once it is gone.
 pub fn proc_comm(id: u32) -> Option<String> {
     comm(&format!("/proc/{id}/comm"))

@@ -1,7 +1,7 @@
 //! Loads the programs, attaches them, and takes them away again.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs,
     os::fd::{AsFd as _, AsRawFd as _},
     path::PathBuf,
@@ -23,7 +23,7 @@ use super::{
     refusal::{not_permitted, reason},
     rings::{self, Ring, RingError},
     slot::{ProbeState, Slot, State, SyncSite},
-    table::{Need, When},
+    table::{Field, Need, When},
     verifier,
 };
 
@@ -96,6 +96,7 @@ pub struct Probes {
     /// Whether programs can sit on functions, or what the kernel says.
     fentry: Result<(), String>,
     mode: Mode,
+    offsets: BTreeMap<Field, u32>,
     ebpf: Ebpf,
 }
 
@@ -181,13 +182,19 @@ impl Probes {
             slot.verifier = cost.or(slot.verifier);
             slots.push(slot);
         }
-        Ok(Self { slots, rings, logger, fentry, mode, ebpf })
+        Ok(Self { slots, rings, logger, fentry, mode, offsets: plan.offsets, ebpf })
     }
 
     /// What the probes can see.
     #[must_use]
     pub const fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// Where the kernel has the fields that the programs read: bytes into their structs.
+    #[must_use]
+    pub const fn offsets(&self) -> &BTreeMap<Field, u32> {
+        &self.offsets
     }
 
     /// Whether this kernel lets programs sit on functions, which full mode takes.

@@ -49,6 +49,23 @@ impl Privileges {
     }
 }
 
+/// Gives up, for this thread and those it starts, all privileges but those that attaching another probe
+/// takes. What is open stays open.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn give_up() -> std::io::Result<()> {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities, set_no_new_privs};
+    let kept = CapabilitySet::BPF | CapabilitySet::PERFMON;
+    let mut sets = capabilities(None)?;
+    sets.effective &= kept;
+    sets.permitted &= kept;
+    sets.inheritable = CapabilitySet::empty();
+    set_no_new_privs(true)?;
+    set_capabilities(None, sets)?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

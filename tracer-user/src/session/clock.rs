@@ -9,6 +9,11 @@ pub(super) fn now() -> u64 {
     nanoseconds(ClockId::Monotonic)
 }
 
+/// What to add to [`now`] for nanoseconds since 1970 (UTC).
+pub(super) fn to_realtime() -> Option<i64> {
+    i64::try_from(nanoseconds(ClockId::Realtime)).ok()?.checked_sub_unsigned(now())
+}
+
 fn nanoseconds(clock: ClockId) -> u64 {
     let time = clock_gettime(clock);
     (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)

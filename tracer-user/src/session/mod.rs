@@ -1,42 +1,40 @@
-//! A live run, from the first probe to the report.
+//! A live run, from the first probe to the last record.
 //!
-//! 1. [`Session::start`] loads and attaches, then makes every CPU switch once, so that the state of
-//!    each is known before the window opens.
-//! 2. [`Session::open_window`] begins to count.
-//! 3. [`Session::pump`], every [`PERIOD`], empties the buffers and judges; it also attaches the
-//!    system call probes as long as a SYNC_CORE-registered mm exists.
-//! 4. [`Session::close_window`] detaches, empties the buffers for the last time, judges up to the
-//!    window's end and says what it comes to.
+//! 1. [`Session::attach`] loads and attaches; [`Session::facts`] says what holds from then on.
+//! 2. [`Session::prime`] makes every CPU switch once, so that the state of each is known before the
+//!    window opens.
+//! 3. [`Session::open_window`] opens it.
+//! 4. [`Session::pump`], every [`PERIOD`], empties the buffers; it also attaches the system call
+//!    probes as long as a SYNC_CORE-registered mm exists.
+//! 5. [`Session::close_window`] detaches and empties the buffers for the last time.
+//!
+//! All that is read goes to a [`Sink`], which judges it or writes it down; a session does neither.
 
-mod blind;
 mod clock;
 mod prime;
 mod promises;
-mod reasons;
 mod syscalls;
+mod watch;
 
 use std::{io, time::Duration};
 
-use tracer_common::{
-    model::{Config, Rule},
-    wire::Kind,
-};
+use tracer_common::{model::Config, wire::Kind};
 
 use crate::{
-    engine::Engine,
     kernel,
     probes::{self, LoadError, Missed, Options, Probes, State, table::Missing},
-    report::{self, Attach, Mode, Report},
+    report::{self, Attach, Command, Mode},
     source::{Source, SourceError, live::Live},
+    stream::{Closing, Facts, Judging, Loss, MissedRuns, Opening, Origin, Sink, TaskName},
 };
 
-use self::{clock::now, promises::Promises, syscalls::Syscalls};
+use self::{clock::now, promises::Promises, syscalls::Syscalls, watch::Watch};
 pub use syscalls::When as SyscallProbes;
 
 /// How often the buffers are emptied. Nothing wakes the reader, so this is its only clock.
 pub const PERIOD: Duration = Duration::from_millis(10);
 
-/// How long after `start` the CPUs' states may take to become known.
+/// How long after it is attached the CPUs' states may take to become known.
 const PRIMING: Duration = Duration::from_millis(500);
 
 /// Records that were being written when a sweep began may still come; they are waited for that
@@ -68,7 +66,6 @@ pub enum SessionError {
 
 /// What a window was like when it opened.
 struct Window {
-    start: u64,
     ctxt: Option<u64>,
     cpu_time: Duration,
     lost: [u64; probes::LOST_KINDS],
@@ -79,9 +76,8 @@ struct Window {
 /// A live run.
 pub struct Session {
     live: Live,
-    engine: Engine,
-    kernel: report::Kernel,
-    promises: Promises,
+    facts: Facts,
+    watch: Watch,
     syscalls: Syscalls,
     window: Option<Window>,
     known_at: Option<u64>,
@@ -89,12 +85,11 @@ pub struct Session {
 }
 
 impl Session {
-    /// Loads and attaches everything, and waits until every CPU's state is known (half a second at
-    /// most: a CPU that refuses to switch stays unknown, and the report says so).
+    /// Loads and attaches everything.
     ///
     /// # Errors
     /// [`SessionError`] says why nothing can be traced, and what to do.
-    pub fn start(options: &Options, syscalls: SyscallProbes) -> Result<Self, SessionError> {
+    pub fn attach(options: &Options, syscalls: SyscallProbes) -> Result<Self, SessionError> {
         let mut live = Live::open(options)?;
         let kernel = kernel::facts();
         let possible = live.rings().map(|ring| ring.cpu + 1).max().unwrap_or(1);
@@ -104,37 +99,34 @@ impl Session {
         let audit = promises::read();
         live.probes().attach()?;
         let promises = promises::keep(audit, live.probes());
-        let config = config(&kernel, live.probes(), &promises);
-        let mut engine = Engine::new(config, possible);
-        for cpu in (0..possible).filter(|cpu| !online.contains(cpu)) {
-            engine.set_offline(cpu);
-        }
-        if kernel::in_initial_pid_ns() != Some(false) {
-            for task in kernel::tasks().into_iter().flatten() {
-                engine.name_task(task.tid, task.tgid, &task.comm);
-            }
-        }
-        let mut session = Self {
+        let facts = facts(kernel, live.probes(), &promises, possible, online);
+        Ok(Self {
+            watch: Watch::new(possible, &facts.cpus_online),
             live,
-            engine,
-            kernel,
-            promises,
+            facts,
             syscalls: Syscalls::new(syscalls),
             window: None,
             known_at: None,
             last: vec![0; possible as usize],
-        };
-        session.prime(&online)?;
-        Ok(session)
+        })
     }
 
-    /// Makes every CPU switch, until all are known.
-    fn prime(&mut self, online: &[u32]) -> Result<(), SessionError> {
+    /// What holds throughout the run.
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Makes every CPU switch, until all are known: half a second at most. A CPU that refuses to
+    /// switch stays unknown, and the report says so.
+    ///
+    /// # Errors
+    /// If the events can't be read.
+    pub fn prime(&mut self, sink: &mut dyn Sink) -> Result<(), SessionError> {
         let begun = now();
         loop {
-            prime::visit(online);
-            self.sweep(0)?;
-            if self.engine.all_known() {
+            prime::visit(&self.facts.cpus_online);
+            self.sweep(0, sink)?;
+            if self.watch.all_known() {
                 self.known_at = Some(now());
                 return Ok(());
             }
@@ -149,17 +141,21 @@ impl Session {
     ///
     /// # Errors
     /// If the events so far can't be read.
-    pub fn open_window(&mut self, probe_syscalls: bool) -> Result<(), SessionError> {
+    pub fn open_window(
+        &mut self,
+        probe_syscalls: bool,
+        sink: &mut dyn Sink,
+    ) -> Result<(), SessionError> {
         if probe_syscalls {
             self.syscalls.expect_registration(now());
         }
-        self.attend_syscalls();
-        self.sweep(0)?;
+        self.attend_syscalls(sink);
+        self.sweep(0, sink)?;
         let counters = self.live.probes().counters()?;
         let start = now();
         let ctxt = kernel::proc_stat_ctxt().ok();
-        self.sweep_until(start)?;
-        self.engine.restart_counts();
+        self.sweep_until(start, sink)?;
+        sink.opened(&Opening { start_ns: start, known_at_ns: self.known_at });
         self.syscalls.restart(start);
         let mut lost = [0; probes::LOST_KINDS];
         for cpu in &counters {
@@ -168,7 +164,6 @@ impl Session {
             }
         }
         self.window = Some(Window {
-            start,
             ctxt,
             cpu_time: clock::cpu_time(),
             lost,
@@ -178,22 +173,22 @@ impl Session {
         Ok(())
     }
 
-    /// Empties the buffers, judges what is complete, and attends to the system call probes.
+    /// Empties the buffers, hands on what is complete, and attends to the system call probes.
     ///
     /// # Errors
     /// If the events can't be read.
-    pub fn pump(&mut self) -> Result<(), SessionError> {
-        self.sweep(GRACE)?;
-        self.attend_syscalls();
+    pub fn pump(&mut self, sink: &mut dyn Sink) -> Result<(), SessionError> {
+        self.sweep(GRACE, sink)?;
+        self.attend_syscalls(sink);
         Ok(())
     }
 
-    /// Reads until the buffers are empty or it is somebody else's turn, and judges all events older
-    /// than `grace` nanoseconds.
-    fn sweep(&mut self, grace: u64) -> Result<(), SessionError> {
+    /// Reads until the buffers are empty or it is somebody else's turn; all events older than
+    /// `grace` nanoseconds are then complete.
+    fn sweep(&mut self, grace: u64, sink: &mut dyn Sink) -> Result<(), SessionError> {
         for _ in 0..SWEEPS {
-            let (complete, more) = self.read()?;
-            self.engine.advance(complete.saturating_sub(grace));
+            let (complete, more) = self.read(sink)?;
+            sink.advance(complete.saturating_sub(grace));
             if !more {
                 break;
             }
@@ -201,23 +196,23 @@ impl Session {
         Ok(())
     }
 
-    /// Judges all events up to `until`, which has passed. On a machine that writes faster than this
+    /// Hands on all events up to `until`, which has passed. On a machine that writes faster than this
     /// reads, the buffers never get empty; what is older than `until` is read all the same.
-    fn sweep_until(&mut self, until: u64) -> Result<(), SessionError> {
+    fn sweep_until(&mut self, until: u64, sink: &mut dyn Sink) -> Result<(), SessionError> {
         loop {
-            let (complete, _) = self.read()?;
-            self.engine.advance(complete.min(until));
+            let (complete, _) = self.read(sink)?;
+            sink.advance(complete.min(until));
             if complete >= until {
                 return Ok(());
             }
         }
     }
 
-    /// Empties the buffers, which nobody writes into any more, and judges all events up to `until`.
-    fn drain(&mut self, until: u64) -> Result<(), SessionError> {
+    /// Empties the buffers, which nobody writes into any more, and hands on all events up to `until`.
+    fn drain(&mut self, until: u64, sink: &mut dyn Sink) -> Result<(), SessionError> {
         loop {
-            let (complete, more) = self.read()?;
-            self.engine.advance(complete.min(until));
+            let (complete, more) = self.read(sink)?;
+            sink.advance(complete.min(until));
             if !more {
                 return Ok(());
             }
@@ -225,17 +220,14 @@ impl Session {
     }
 
     /// One sweep over all buffers: until when they are now complete, and whether there is more.
-    fn read(&mut self) -> Result<(u64, bool), SessionError> {
+    fn read(&mut self, sink: &mut dyn Sink) -> Result<(u64, bool), SessionError> {
         let begun = now();
         self.last.fill(u64::MAX);
-        let (engine, last) = (&mut self.engine, &mut self.last);
+        let (watch, last) = (&mut self.watch, &mut self.last);
         let poll = self.live.poll(&mut |cpu, record| {
-            // A record that can't be read is counted there; the next one may be fine.
-            let _ = engine.push(cpu, record);
-            if let (Some(slot), Ok(header)) =
-                (last.get_mut(cpu as usize), tracer_common::model::header(record))
-            {
-                *slot = header.ts;
+            sink.record(cpu, record);
+            if let (Some(slot), Some(ts)) = (last.get_mut(cpu as usize), watch.see(cpu, record)) {
+                *slot = ts;
             }
         })?;
         let complete =
@@ -243,94 +235,48 @@ impl Session {
         Ok((complete, poll.more))
     }
 
-    fn attend_syscalls(&mut self) {
-        self.syscalls.attend(&mut self.live, &mut self.engine);
+    fn attend_syscalls(&mut self, sink: &mut dyn Sink) {
+        self.syscalls.attend(&mut self.live, self.watch.registered(), sink);
     }
 
-    /// Events, lost events and findings so far.
-    pub fn progress(&self) -> (u64, u64, u64) {
-        (self.engine.events(), self.engine.lost(), self.engine.found())
-    }
-
-    /// The first finding of each rule that was broken so far: the rule, and one plain sentence.
-    pub fn first_findings(&self) -> impl Iterator<Item = (Rule, String)> {
-        self.engine.first_findings()
-    }
-
-    /// Closes the window and says what it comes to. Nothing stays attached.
+    /// Closes the window. Nothing stays attached. `command` says how the command that the window was
+    /// cut to has ended, as late as possible.
     ///
     /// # Errors
     /// If the last events can't be read.
-    pub fn close_window(mut self) -> Result<Report, SessionError> {
+    pub fn close_window(
+        mut self,
+        sink: &mut dyn Sink,
+        command: impl FnOnce() -> Option<Command>,
+    ) -> Result<(), SessionError> {
         let end = now();
         let ctxt_end = kernel::proc_stat_ctxt().ok();
         self.syscalls.close(end);
         self.live.probes().detach();
-        self.drain(end)?;
+        self.drain(end, sink)?;
         let counters = self.live.probes().counters()?;
-        for (cpu, counters) in counters.iter().enumerate() {
-            self.engine.expect(cpu as u32, counters.next_seq as u32, end);
-        }
-        self.engine.advance(end);
-        let window = self.window.take();
-        let start = window.as_ref().map_or(end, |window| window.start);
-
-        let judged = self.engine.judged(end);
-        let mut report = Report {
-            mode: match self.live.probes().mode() {
-                probes::Mode::Tracepoint => Mode::Tracepoint,
-                probes::Mode::Full => Mode::Full,
-            },
-            kernel: std::mem::take(&mut self.kernel),
-            probes: probe_states(self.live.probes()),
-            text_audit: self.promises.told(),
-            duration_ns: end - start,
-            window: report::Window {
-                start_ns: start,
-                end_ns: end,
-                known_after_ns: self.known_at.map(|at| at.saturating_sub(start)),
-                ..report::Window::default()
-            },
-            events: judged.events,
-            cpus: judged.cpus,
-            membarrier: judged.membarrier,
-            mms: judged.mms,
-            mms_omitted: judged.mms_omitted,
-            transitions: judged.transitions,
-            user_returns: judged.user_returns,
-            rules: judged.rules,
-            findings_total: judged.findings_total,
-            findings: judged.findings,
-            findings_omitted: judged.findings_omitted,
-            blind_spots: blind::spots(&mut self.live, &self.engine),
-            syscall_coverage: Some(report::SyscallCoverage {
-                attached_ns: self.syscalls.attached_for(),
-                window_ns: end - start,
-            }),
-            ..Report::default()
+        let probes = self.live.probes();
+        let mut closing = Closing {
+            end_ns: end,
+            next_seq: counters.iter().map(|cpu| cpu.next_seq as u32).collect(),
+            syscalls_attached_ns: self.syscalls.attached_for(),
+            probes: probe_states(probes),
+            losses: losses(probes),
+            command: command(),
+            ..Closing::default()
         };
-        if let Some(window) = &window {
-            report.events.lost.by_probe = lost_by_probe(&counters, &window.lost);
-            report.crosscheck = match (window.ctxt, ctxt_end) {
-                (Some(before), Some(after)) => Some(report::CrossCheck::new(
-                    after.saturating_sub(before),
-                    report.transitions.switches,
-                )),
+        if let Some(window) = &self.window {
+            closing.lost_by_probe = lost_by_probe(&counters, &window.lost);
+            closing.ctxt = match (window.ctxt, ctxt_end) {
+                (Some(before), Some(after)) => Some(after.saturating_sub(before)),
                 _ => None,
             };
-            let missed = since(&window.missed, self.live.probes().missed());
-            for Missed { probe, count } in &missed {
-                if probe.missing == Missing::Lost {
-                    report.events.lost.by_probe.insert(format!("{} (nested)", probe.name), *count);
-                    report.events.lost.total += count;
-                }
-            }
-            let disturbed = disturbed(&counters).saturating_sub(window.disturbed);
-            report.blind_spots.extend(blind::unchecked(&missed, disturbed));
-            report.overhead = self.overhead(window);
+            closing.missed = since(&window.missed, self.live.probes().missed());
+            closing.disturbed = disturbed(&counters).saturating_sub(window.disturbed);
+            closing.overhead = self.overhead(window);
         }
-        reasons::decide(&mut report, self.engine.never_known());
-        Ok(report)
+        sink.closed(&closing);
+        Ok(())
     }
 
     fn overhead(&self, window: &Window) -> report::Overhead {
@@ -341,6 +287,59 @@ impl Session {
             ring_bytes_per_cpu: self.live.rings().map(|ring| u64::from(ring.size)).max(),
             ring_high_water: self.live.rings().map(|ring| ring.high_water).max(),
         }
+    }
+}
+
+/// What holds throughout the run, now that the probes are attached.
+fn facts(
+    kernel: report::Kernel,
+    probes: &mut Probes,
+    promises: &Promises,
+    possible: u32,
+    online: Vec<u32>,
+) -> Facts {
+    let boot_id = kernel::boot_id();
+    let started = now();
+    let tasks = match kernel::in_initial_pid_ns() {
+        // The numbers there are not the kernel's.
+        Some(false) => Vec::new(),
+        _ => kernel::tasks().into_iter().flatten().collect(),
+    };
+    Facts {
+        unlazy: env!("CARGO_PKG_VERSION").to_owned(),
+        run: format!(
+            "{}-{started:x}-{:x}",
+            boot_id.as_deref().unwrap_or("unknown"),
+            std::process::id()
+        ),
+        part: 0,
+        joined: false,
+        origin: Origin::Probes,
+        mode: match probes.mode() {
+            probes::Mode::Tracepoint => Mode::Tracepoint,
+            probes::Mode::Full => Mode::Full,
+        },
+        boot_id,
+        clock: report::Window::default().clock,
+        started_ns: started,
+        to_realtime_ns: clock::to_realtime(),
+        argv: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        cpus_possible: possible,
+        cpus_online: online,
+        judging: Judging::from(&config(&kernel, probes, promises)),
+        probes: probe_states(probes),
+        text_audit: promises.told(),
+        offsets: probes
+            .offsets()
+            .iter()
+            .map(|(field, &offset)| (field.info().path.to_owned(), offset))
+            .collect(),
+        tasks: tasks
+            .into_iter()
+            .map(|task| TaskName { tid: task.tid, tgid: task.tgid, comm: task.comm })
+            .collect(),
+        functions: std::collections::BTreeMap::new(),
+        kernel,
     }
 }
 
@@ -383,13 +382,25 @@ fn probe_states(probes: &Probes) -> Vec<report::Probe> {
         .collect()
 }
 
+fn losses(probes: &Probes) -> Vec<Loss> {
+    let losses = probes.losses().into_iter();
+    losses
+        .map(|loss| Loss { name: loss.name.to_owned(), lost: loss.lost.to_owned(), why: loss.why })
+        .collect()
+}
+
 /// What was missed since `before`.
-fn since(before: &[Missed], now: Vec<Missed>) -> Vec<Missed> {
+fn since(before: &[Missed], now: Vec<Missed>) -> Vec<MissedRuns> {
     now.into_iter()
         .filter_map(|Missed { probe, count }| {
             let earlier = before.iter().find(|missed| missed.probe.name == probe.name);
             let count = count.saturating_sub(earlier.map_or(0, |missed| missed.count));
-            (count > 0).then_some(Missed { probe, count })
+            (count > 0).then(|| MissedRuns {
+                probe: probe.name.to_owned(),
+                gives: probe.gives.to_owned(),
+                count,
+                lost: probe.missing == Missing::Lost,
+            })
         })
         .collect()
 }

@@ -5,7 +5,7 @@
 //! between a registration and the attaching is known from other events, and by less: calls are
 //! counted by the work they do, and what could not be judged is inconclusive.
 
-use crate::{engine::Engine, source::live::Live};
+use crate::{source::live::Live, stream::Sink};
 
 use super::clock::now;
 
@@ -47,10 +47,11 @@ impl Syscalls {
         self.keep_until = self.keep_until.max(now + START);
     }
 
-    /// Attaches or detaches, as the time calls for.
-    pub(super) fn attend(&mut self, live: &mut Live, engine: &mut Engine) {
+    /// Attaches or detaches, as the time calls for. `registered`: an mm that is registered for
+    /// SYNC_CORE exists.
+    pub(super) fn attend(&mut self, live: &mut Live, registered: bool, sink: &mut dyn Sink) {
         let before = now();
-        if engine.registered() > 0 {
+        if registered {
             self.keep_until = before + LINGER;
         }
         let wanted = self.when == When::Always || before < self.keep_until;
@@ -61,9 +62,9 @@ impl Syscalls {
             live.probes().attach_registered();
             // Only from here on is nothing missed.
             self.attached_since = now();
-            engine.syscall_probes(self.attached_since, true);
+            sink.syscall_probes(self.attached_since, true);
         } else {
-            engine.syscall_probes(before, false);
+            sink.syscall_probes(before, false);
             live.probes().detach_registered();
             self.total += before - self.attached_since.min(before);
         }

@@ -2,12 +2,9 @@
 
 use crate::{
     engine::Engine,
-    probes::{
-        Missed, Mode, ProbeState, State,
-        table::{Missing, ProbeKind},
-    },
-    report::Blindness,
-    source::live::Live,
+    probes::table::ProbeKind,
+    report::{Attach, Blindness, Mode, Probe},
+    stream::{Closing, Facts, MissedRuns, Origin},
 };
 
 type Spot = (&'static str, &'static str);
@@ -74,35 +71,20 @@ const PROMISES: [(&str, &str); 2] = [
 const PROMISE_WHY: &str = "no probe sits on the instruction; known from the kernel's text or its \
                            source, as the evidence says";
 
-/// What can't be seen here: what the mode does not show, and what the missing probes would have.
-pub(super) fn spots(live: &mut Live, engine: &Engine) -> Vec<Blindness> {
-    let states = live.probes().states();
-    let mut spots: Vec<Spot> = Vec::new();
-    match live.probes().mode() {
-        Mode::Tracepoint => spots.extend(TRACEPOINT),
-        Mode::Full => {
-            spots.extend(FULL);
-            let config = engine.config();
-            spots.extend(config.invlpgb.then_some(BROADCAST));
-            spots.extend(config.pv_flush.then_some(HYPERVISOR));
-            for (function, what) in PROMISES {
-                let probed = |state: &ProbeState| {
-                    state.probe.kind == ProbeKind::Kprobe
-                        && state.state == State::Attached
-                        && state.probe.name.starts_with(function)
-                };
-                if !states.iter().any(probed) {
-                    spots.push((what, PROMISE_WHY));
-                }
-            }
-        }
-    }
-    spots.extend(ALWAYS);
-    let named = spots
+/// What can't be seen here: what the mode does not show, what the missing probes would have, and what
+/// there was to be checked and was not.
+pub(super) fn spots(facts: &Facts, closing: &Closing, engine: &Engine) -> Vec<Blindness> {
+    let named = named(facts, closing, engine)
         .into_iter()
         .map(|(what, why)| Blindness { what: what.to_owned(), why: why.to_owned() });
-    let missing = live.probes().losses().into_iter().map(|loss| Blindness {
-        what: loss.lost.to_owned(),
+    let imported = match &facts.origin {
+        Origin::Probes => &[][..],
+        Origin::Import { missing, .. } => missing,
+    };
+    let imported =
+        imported.iter().map(|(what, why)| Blindness { what: what.clone(), why: why.clone() });
+    let missing = closing.losses.iter().map(|loss| Blindness {
+        what: loss.lost.clone(),
         why: format!("{}: {}", loss.name, loss.why),
     });
     let dark = engine.dark_tasks();
@@ -111,27 +93,55 @@ pub(super) fn spots(live: &mut Live, engine: &Engine) -> Vec<Blindness> {
         why: "this kernel runs no probes while they are current; their switches out are inferred"
             .to_owned(),
     });
-    named.chain(missing).chain(dark).collect()
+    named.chain(imported).chain(missing).chain(dark).chain(unchecked(closing)).collect()
+}
+
+fn named(facts: &Facts, closing: &Closing, engine: &Engine) -> Vec<Spot> {
+    let mut spots: Vec<Spot> = Vec::new();
+    match facts.mode {
+        Mode::Tracepoint => spots.extend(TRACEPOINT),
+        Mode::Full => {
+            spots.extend(FULL);
+            let config = engine.config();
+            spots.extend(config.invlpgb.then_some(BROADCAST));
+            spots.extend(config.pv_flush.then_some(HYPERVISOR));
+            for (function, what) in PROMISES {
+                let probed = |probe: &Probe| {
+                    probe.kind == ProbeKind::Kprobe.name()
+                        && probe.state == Attach::Attached
+                        && probe.name.starts_with(function)
+                };
+                if !closing.probes.iter().any(probed) {
+                    spots.push((what, PROMISE_WHY));
+                }
+            }
+        }
+    }
+    spots.extend(ALWAYS);
+    spots
 }
 
 /// What was there to be checked and was not: runs of programs that the kernel skipped, as far as
 /// nothing else depends on them, and readings that were thrown away.
-pub(super) fn unchecked(missed: &[Missed], disturbed: u64) -> Vec<Blindness> {
-    let mut spots: Vec<_> = missed
+fn unchecked(closing: &Closing) -> Vec<Blindness> {
+    let mut spots: Vec<_> = closing
+        .missed
         .iter()
-        .filter(|missed| missed.probe.missing == Missing::Unchecked)
-        .map(|Missed { probe, count }| Blindness {
-            what: format!("{count} times: {}", probe.gives),
+        .filter(|missed| !missed.lost)
+        .map(|MissedRuns { probe, gives, count, .. }| Blindness {
+            what: format!("{count} times: {gives}"),
             why: format!(
-                "{}: the kernel doesn't run a program for one task while it is in progress for another \
-                 that was preempted in it on that CPU",
-                probe.name
+                "{probe}: the kernel doesn't run a program for one task while it is in progress for \
+                 another that was preempted in it on that CPU"
             ),
         })
         .collect();
-    if disturbed > 0 {
+    if closing.disturbed > 0 {
         spots.push(Blindness {
-            what: format!("{disturbed} times: the kernel's variables where a probe stood"),
+            what: format!(
+                "{} times: the kernel's variables where a probe stood",
+                closing.disturbed
+            ),
             why:
                 "an interrupt or another task came in between, so that they were not of one moment"
                     .to_owned(),

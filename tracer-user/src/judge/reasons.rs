@@ -5,7 +5,7 @@
 
 use crate::{
     audit::Order,
-    report::{Attach, Mode, Probe, Reason, Report, Rule, Verdict},
+    report::{Attach, Mode, Probe, Reason, Report, Rule, TextAudit, Verdict},
 };
 
 fn reason(what: String, remedy: &str) -> Reason {
@@ -68,8 +68,45 @@ fn missing(need: &str, probes: &[Probe]) -> Option<String> {
     Some(format!("needs {}: {why}", first.name))
 }
 
+/// What bears on the verdict and has no place of its own in the report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Circumstances {
+    /// CPUs whose state never became known.
+    pub(super) never_known: usize,
+    /// The run has no end.
+    pub(super) cut_off: bool,
+    /// Bytes of the recording that could not be read.
+    pub(super) damaged: u64,
+    /// Records that were read and could not be kept.
+    pub(super) dropped: u64,
+}
+
+/// What the kernel's text says against it.
+fn audited(audit: &TextAudit) -> Vec<Reason> {
+    let mut because = Vec::new();
+    if audit.loaded_mm_switching == Order::AfterTlbGen.name() {
+        because.push(reason(
+            "this kernel's switch_mm_irqs_off reads the TLB generation before it announces the switch, \
+             as its text says: a flush in between is lost on that CPU"
+                .to_owned(),
+            "a known fault of some stable kernels (CVE-2025-37964): take a later one; `unlazy doctor` \
+             shows the places",
+        ));
+    }
+    if audit.unlazy_checks_tlb_gen == Some(false) {
+        because.push(reason(
+            "this kernel's switch_mm_irqs_off does not look for missed flushes as a CPU ceases to be \
+             lazy, as its text says"
+                .to_owned(),
+            "flushes that passed by a lazy CPU are lost on it: mend arch/x86/mm/tlb.c",
+        ));
+    }
+    because
+}
+
 /// Decides the verdict, and says why it isn't clean.
-pub(super) fn decide(report: &mut Report, never_known: usize) {
+pub(super) fn decide(report: &mut Report, circumstances: &Circumstances) {
+    let Circumstances { never_known, cut_off, damaged, dropped } = *circumstances;
     explain(&mut report.rules, &report.probes, report.mode);
     let mut because = Vec::new();
     let divergences: u64 =
@@ -87,11 +124,34 @@ pub(super) fn decide(report: &mut Report, never_known: usize) {
             "a fault of unlazy until shown otherwise: report it with the --json file",
         ));
     }
-    if report.events.lost.total > 0 {
+    if damaged > 0 {
         because.push(reason(
-            format!("{} events were lost", report.events.lost.total),
-            "give larger buffers (--buffer 64MiB), or trace a shorter time",
+            format!("{damaged} bytes of the recording are damaged"),
+            "what is whole was judged; what was there is lost",
         ));
+    }
+    if cut_off {
+        because.push(reason(
+            "the recording has no end: whoever wrote it was stopped, or the file is cut off"
+                .to_owned(),
+            "what is there was judged; losses at the end don't show",
+        ));
+    }
+    if report.events.lost.total > 0 {
+        because.push(if dropped > 0 {
+            reason(
+                format!(
+                    "{} events were lost, {dropped} of them because they could not be written in time",
+                    report.events.lost.total
+                ),
+                "record to a faster disk, or to one with more room",
+            )
+        } else {
+            reason(
+                format!("{} events were lost", report.events.lost.total),
+                "give larger buffers (--buffer 64MiB), or trace a shorter time",
+            )
+        });
     }
     if report.events.unreadable > 0 {
         because.push(reason(
@@ -117,23 +177,7 @@ pub(super) fn decide(report: &mut Report, never_known: usize) {
             ));
         }
     }
-    if report.text_audit.loaded_mm_switching == Order::AfterTlbGen.name() {
-        because.push(reason(
-            "this kernel's switch_mm_irqs_off reads the TLB generation before it announces the switch, \
-             as its text says: a flush in between is lost on that CPU"
-                .to_owned(),
-            "a known fault of some stable kernels (CVE-2025-37964): take a later one; `unlazy doctor` \
-             shows the places",
-        ));
-    }
-    if report.text_audit.unlazy_checks_tlb_gen == Some(false) {
-        because.push(reason(
-            "this kernel's switch_mm_irqs_off does not look for missed flushes as a CPU ceases to be \
-             lazy, as its text says"
-                .to_owned(),
-            "flushes that passed by a lazy CPU are lost on it: mend arch/x86/mm/tlb.c",
-        ));
-    }
+    because.extend(audited(&report.text_audit));
     if never_known > 0 {
         because.push(reason(
             format!("the state of {never_known} CPUs never became known"),
@@ -171,7 +215,7 @@ mod tests {
     }
 
     fn verdict(mut report: Report) -> Verdict {
-        decide(&mut report, 0);
+        decide(&mut report, &Circumstances::default());
         report.verdict
     }
 
@@ -211,7 +255,14 @@ mod tests {
     #[test]
     fn an_unknown_cpu_is_never_clean() {
         let mut report = seen();
-        decide(&mut report, 1);
+        decide(&mut report, &Circumstances { never_known: 1, ..Circumstances::default() });
+        assert_eq!(report.verdict, Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn a_run_without_an_end_is_never_clean() {
+        let mut report = seen();
+        decide(&mut report, &Circumstances { cut_off: true, ..Circumstances::default() });
         assert_eq!(report.verdict, Verdict::Inconclusive);
     }
 
@@ -242,7 +293,7 @@ mod tests {
         change(&mut unchecked);
         let mut report = Report { mode, rules: vec![unchecked], ..seen() };
         report.probes = probes.iter().map(probe).collect();
-        decide(&mut report, 0);
+        decide(&mut report, &Circumstances::default());
         std::mem::take(&mut report.rules[0].why)
     }
 

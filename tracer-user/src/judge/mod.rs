@@ -1,0 +1,248 @@
+//! From a run to its report: the engine judges, and what the run says of itself becomes the verdict.
+//!
+//! ```text
+//! Facts + Sink calls -> Engine (order, merge, model) -> report (+ blind spots, reasons)
+//! ```
+//!
+//! A judge knows the run only by what it is handed ([`crate::stream`]), so a recording is judged as
+//! the live machine is.
+
+mod blind;
+mod reasons;
+pub mod recorded;
+
+use tracer_common::model::Rule;
+
+use crate::{
+    engine::{Engine, Judged},
+    report::{self, CrossCheck, Report, SyscallCoverage},
+    stream::{Closing, Facts, MissedRuns, Opening, Sink},
+};
+
+/// For how long, in nanoseconds, a run that begins in the middle waits until every CPU's state is
+/// known before it counts.
+const SETTLING: u64 = 500_000_000;
+
+/// When what is seen begins to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opens {
+    /// As the run says ([`Sink::opened`]).
+    AsRecorded,
+    /// The run begins in the middle: as soon as every CPU's state is known, but not before this time
+    /// (nanoseconds), and half a second later at the latest.
+    OnceKnown(u64),
+}
+
+/// Judges one run.
+pub struct Judge {
+    facts: Facts,
+    engine: Engine,
+    opens: Opens,
+    opening: Option<Opening>,
+    closing: Option<Closing>,
+    /// Everything up to here was handed over.
+    until: u64,
+    /// When the first was.
+    since: Option<u64>,
+    damaged: u64,
+    /// Only a part of the run was asked for.
+    excerpt: bool,
+}
+
+impl Judge {
+    /// A judge for a run that has these facts.
+    #[must_use]
+    pub fn new(facts: Facts, opens: Opens) -> Self {
+        let possible = facts.cpus_possible;
+        let mut engine = Engine::new((&facts.judging).into(), possible);
+        if opens != Opens::AsRecorded {
+            engine.join();
+        }
+        for cpu in (0..possible).filter(|cpu| !facts.cpus_online.contains(cpu)) {
+            engine.set_offline(cpu);
+        }
+        for task in &facts.tasks {
+            engine.name_task(task.tid, task.tgid, &task.comm);
+        }
+        for (&func, name) in &facts.functions {
+            engine.name_func(func, name);
+        }
+        Self {
+            facts,
+            engine,
+            opens,
+            opening: None,
+            closing: None,
+            until: 0,
+            since: None,
+            damaged: 0,
+            excerpt: false,
+        }
+    }
+
+    /// The run's facts.
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// What orders and judges the events.
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// A later part of the run begins: names that were told before.
+    pub fn part(&mut self, facts: &Facts) {
+        for (&func, name) in &facts.functions {
+            self.engine.name_func(func, name);
+        }
+    }
+
+    /// So many bytes of a recording could not be read.
+    pub const fn damaged(&mut self, bytes: u64) {
+        self.damaged = self.damaged.saturating_add(bytes);
+    }
+
+    /// What comes is cut off on purpose: that it has no end means nothing.
+    pub const fn excerpt(&mut self) {
+        self.excerpt = true;
+    }
+
+    /// Events, lost events and findings so far.
+    pub fn progress(&self) -> (u64, u64, u64) {
+        (self.engine.events(), self.engine.lost(), self.engine.found())
+    }
+
+    /// The first finding of each rule that was broken so far: the rule, and one plain sentence.
+    pub fn first_findings(&self) -> impl Iterator<Item = (Rule, String)> {
+        self.engine.first_findings()
+    }
+
+    /// Whether the run has an end: a recording that was cut off has none.
+    pub const fn is_closed(&self) -> bool {
+        self.closing.is_some()
+    }
+
+    /// What it comes to.
+    #[must_use]
+    pub fn report(self) -> Report {
+        let Self { facts, engine, opens, opening, closing, until, damaged, excerpt, .. } = self;
+        let closed = closing.is_some();
+        let closing = closing.unwrap_or_else(|| Closing {
+            end_ns: until,
+            probes: facts.probes.clone(),
+            ..Closing::default()
+        });
+        // What was counted over the whole run can't be held against a part of it.
+        let counted = closed && opens == Opens::AsRecorded;
+        let opening = opening.unwrap_or(Opening { start_ns: closing.end_ns, known_at_ns: None });
+        let blind_spots = blind::spots(&facts, &closing, &engine);
+        let (start, end) = (opening.start_ns, closing.end_ns.max(opening.start_ns));
+        let Judged {
+            events,
+            cpus,
+            membarrier,
+            mms,
+            mms_omitted,
+            transitions,
+            user_returns,
+            rules,
+            findings_total,
+            findings,
+            findings_omitted,
+        } = engine.judged(end);
+        let mut report = Report {
+            unlazy: env!("CARGO_PKG_VERSION").to_owned(),
+            mode: facts.mode,
+            kernel: facts.kernel,
+            probes: closing.probes,
+            text_audit: facts.text_audit,
+            duration_ns: end - start,
+            window: report::Window {
+                start_ns: start,
+                end_ns: end,
+                clock: facts.clock,
+                known_after_ns: opening.known_at_ns.map(|at| at.saturating_sub(start)),
+            },
+            command: closing.command,
+            events,
+            cpus,
+            membarrier,
+            mms,
+            mms_omitted,
+            transitions,
+            user_returns,
+            rules,
+            findings_total,
+            findings,
+            findings_omitted,
+            blind_spots,
+            crosscheck: closing
+                .ctxt
+                .filter(|_| counted)
+                .map(|ctxt| CrossCheck::new(ctxt, transitions.switches)),
+            syscall_coverage: counted.then_some(SyscallCoverage {
+                attached_ns: closing.syscalls_attached_ns,
+                window_ns: end - start,
+            }),
+            overhead: closing.overhead,
+            ..Report::default()
+        };
+        report.events.lost.by_probe = closing.lost_by_probe;
+        for MissedRuns { probe, count, .. } in closing.missed.iter().filter(|missed| missed.lost) {
+            report.events.lost.by_probe.insert(format!("{probe} (nested)"), *count);
+            report.events.lost.total += count;
+        }
+        reasons::decide(
+            &mut report,
+            &reasons::Circumstances {
+                never_known: engine.never_known(),
+                cut_off: !closed && !excerpt,
+                damaged,
+                dropped: closing.dropped,
+            },
+        );
+        report
+    }
+}
+
+impl Sink for Judge {
+    fn record(&mut self, cpu: u32, record: &[u8]) {
+        // One that can't be read is counted there; the next one may be fine.
+        let _ = self.engine.push(cpu, record);
+    }
+
+    fn syscall_probes(&mut self, ts: u64, on: bool) {
+        self.engine.syscall_probes(ts, on);
+    }
+
+    fn advance(&mut self, until: u64) {
+        self.engine.advance(until);
+        self.until = self.until.max(until);
+        let since = *self.since.get_or_insert(until);
+        if let Opens::OnceKnown(from) = self.opens
+            && let from = from.max(since)
+            && self.opening.is_none()
+            && until >= from
+            && (self.engine.all_known() || until >= from.saturating_add(SETTLING))
+        {
+            let known_at_ns = self.engine.all_known().then_some(until);
+            self.engine.restart_counts();
+            self.opening = Some(Opening { start_ns: until, known_at_ns });
+        }
+    }
+
+    fn opened(&mut self, opening: &Opening) {
+        if self.opens == Opens::AsRecorded {
+            self.engine.restart_counts();
+            self.opening = Some(opening.clone());
+        }
+    }
+
+    fn closed(&mut self, closing: &Closing) {
+        for (cpu, &next) in closing.next_seq.iter().enumerate() {
+            self.engine.expect(cpu as u32, next, closing.end_ns);
+        }
+        self.advance(closing.end_ns);
+        self.closing = Some(closing.clone());
+    }
+}

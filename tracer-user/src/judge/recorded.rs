@@ -1,0 +1,78 @@
+//! Judging what was recorded.
+
+use super::{Judge, Opens};
+use crate::{
+    report::Report,
+    trace::{Damage, Part, Range, TraceError},
+};
+
+/// What came of a recording.
+#[derive(Debug)]
+pub struct Recorded {
+    /// The verdict and all that goes with it.
+    pub report: Report,
+    /// What could not be read, by the number of the part.
+    pub damage: Vec<(usize, Damage)>,
+}
+
+/// Sorts files into runs: the parts of each, in order.
+///
+/// # Errors
+/// [`TraceError::Parts`] if a part is there twice.
+pub fn runs(parts: Vec<Part>) -> Result<Vec<Vec<Part>>, TraceError> {
+    let mut runs: Vec<Vec<Part>> = Vec::new();
+    for part in parts {
+        let same = |run: &&mut Vec<Part>| {
+            // What was written out of memory stands for itself.
+            !part.facts().joined
+                && run
+                    .iter()
+                    .all(|other| other.facts().run == part.facts().run && !other.facts().joined)
+        };
+        match runs.iter_mut().find(same) {
+            Some(run) => run.push(part),
+            None => runs.push(vec![part]),
+        }
+    }
+    for run in &mut runs {
+        run.sort_by_key(|part| part.facts().part);
+        let twice = |two: &&[Part]| matches!(two, [a, b] if a.facts().part == b.facts().part);
+        if let Some([one, other]) = run.windows(2).find(twice) {
+            let [one, other] = [one, other].map(|part| part.path().display().to_string());
+            return Err(TraceError::Parts(format!(
+                "{one} and {other} are the same part of the same run: give it once"
+            )));
+        }
+    }
+    Ok(runs)
+}
+
+/// Judges one run from its parts, in order.
+///
+/// # Errors
+/// [`TraceError`] if it can't be read.
+pub fn judge(parts: &[Part], range: Range) -> Result<Recorded, TraceError> {
+    let Some(first) = parts.first() else {
+        return Err(TraceError::Parts("there is no file to judge".to_owned()));
+    };
+    let facts = first.facts();
+    let opens = if facts.joined || facts.part > 0 || range.from > 0 {
+        Opens::OnceKnown(range.from)
+    } else {
+        Opens::AsRecorded
+    };
+    let mut judge = Judge::new(facts.clone(), opens);
+    if range.to != u64::MAX {
+        judge.excerpt();
+    }
+    let mut damage = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        judge.part(part.facts());
+        let played = part.play(range, &mut judge)?;
+        for found in played.damage {
+            judge.damaged(found.bytes.max(1));
+            damage.push((index, found));
+        }
+    }
+    Ok(Recorded { report: judge.report(), damage })
+}
