@@ -12,6 +12,7 @@ mod history;
 mod merge;
 mod names;
 mod narrate;
+mod observe;
 mod order;
 mod store;
 mod summary;
@@ -24,6 +25,7 @@ use tracer_common::{
     wire::{Header, Kind},
 };
 
+pub use observe::{Observer, Seen};
 pub use summary::Judged;
 
 use self::{history::History, merge::Merge, names::Names, store::UserStore};
@@ -73,8 +75,9 @@ pub struct Told {
     pub chain: Vec<crate::report::ChainLink>,
 }
 
-/// Orders, merges and judges.
-pub struct Engine {
+/// Orders, merges and judges; an [`Observer`] may look on.
+pub struct Engine<O = ()> {
+    observer: O,
     model: Model,
     store: UserStore,
     merge: Merge,
@@ -87,10 +90,11 @@ pub struct Engine {
     found: u64,
 }
 
-impl Engine {
+impl<O: Observer> Engine<O> {
     /// An engine for CPUs numbered below `cpus`.
-    pub fn new(config: Config, cpus: u32) -> Self {
+    pub fn new(config: Config, cpus: u32, observer: O) -> Self {
         Self {
+            observer,
             model: Model::new(config),
             store: UserStore::new(cpus),
             merge: Merge::new(cpus),
@@ -237,6 +241,8 @@ impl Engine {
         self.history.push(cpu, ts, event);
         self.model.step(&mut self.store, cpu, ts, event);
         self.tell();
+        let Self { observer, store, names, .. } = self;
+        observer.event(&Seen { cpu, ts, event, store, names });
     }
 
     /// Tells how it came to each new finding.
@@ -248,7 +254,9 @@ impl Engine {
             if self.told.len() < FINDINGS_KEPT || first {
                 let chain = chain::tell(&finding, &self.history, &self.names);
                 let comm = self.names.comm(finding.tid).map(str::to_owned);
-                self.told.push(Told { finding, comm, chain });
+                let told = Told { finding, comm, chain };
+                self.observer.found(&told);
+                self.told.push(told);
             }
         }
     }
@@ -311,5 +319,6 @@ impl Engine {
         self.merge.reset_late();
         self.told.clear();
         self.found = 0;
+        self.observer.restart(self.merge.until());
     }
 }

@@ -43,6 +43,14 @@ impl Names {
         self.funcs.get(&func).map(|(kind, _)| *kind)
     }
 
+    pub(super) fn function(&self, func: u64) -> Option<&str> {
+        self.funcs.get(&func).map(|(_, name)| &**name)
+    }
+
+    pub(super) fn tgid(&self, tid: u32) -> Option<u32> {
+        self.tasks.get(&tid).map(|&(tgid, _)| tgid)
+    }
+
     pub(super) fn comm(&self, tid: u32) -> Option<&str> {
         if tid == 0 {
             return Some("swapper");

@@ -90,7 +90,11 @@ impl UserStore {
         self.cpus.iter().filter(|cpu| !cpu.was_known && !cpu.offline).count()
     }
 
-    pub(super) fn cpus_iter(&self) -> impl Iterator<Item = &Cpu> {
+    pub(super) fn mm_ref(&self, id: MmId) -> Option<&Mm> {
+        self.mms.get(&id)
+    }
+
+    pub(super) fn cpus_iter(&self) -> impl ExactSizeIterator<Item = &Cpu> {
         self.cpus.iter()
     }
 

@@ -9,7 +9,7 @@ use tracer_common::{
     wire::membarrier_state,
 };
 
-use super::{Engine, Told, chain, totals};
+use super::{Engine, Observer, Told, chain, totals};
 use crate::report;
 
 /// How many mms are listed.
@@ -32,7 +32,7 @@ pub struct Judged {
     pub findings_omitted: u64,
 }
 
-impl Engine {
+impl<O: Observer> Engine<O> {
     /// What was judged until `now`, in nanoseconds.
     pub fn judged(&self, now: u64) -> Judged {
         let tally = self.store.tally_ref();

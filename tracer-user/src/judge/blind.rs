@@ -1,7 +1,7 @@
 //! What the mode of a run can't see, by name.
 
 use crate::{
-    engine::Engine,
+    engine::{Engine, Observer},
     probes::table::ProbeKind,
     report::{Attach, Blindness, Mode, Probe},
     stream::{Closing, Facts, MissedRuns, Origin},
@@ -73,7 +73,11 @@ const PROMISE_WHY: &str = "no probe sits on the instruction; known from the kern
 
 /// What can't be seen here: what the mode does not show, what the missing probes would have, and what
 /// there was to be checked and was not.
-pub(super) fn spots(facts: &Facts, closing: &Closing, engine: &Engine) -> Vec<Blindness> {
+pub(super) fn spots(
+    facts: &Facts,
+    closing: &Closing,
+    engine: &Engine<impl Observer>,
+) -> Vec<Blindness> {
     let named = named(facts, closing, engine)
         .into_iter()
         .map(|(what, why)| Blindness { what: what.to_owned(), why: why.to_owned() });
@@ -96,7 +100,7 @@ pub(super) fn spots(facts: &Facts, closing: &Closing, engine: &Engine) -> Vec<Bl
     named.chain(imported).chain(missing).chain(dark).chain(unchecked(closing)).collect()
 }
 
-fn named(facts: &Facts, closing: &Closing, engine: &Engine) -> Vec<Spot> {
+fn named(facts: &Facts, closing: &Closing, engine: &Engine<impl Observer>) -> Vec<Spot> {
     let mut spots: Vec<Spot> = Vec::new();
     match facts.mode {
         Mode::Tracepoint => spots.extend(TRACEPOINT),

@@ -14,7 +14,7 @@ pub mod recorded;
 use tracer_common::model::Rule;
 
 use crate::{
-    engine::{Engine, Judged},
+    engine::{Engine, Judged, Observer},
     report::{self, CrossCheck, Report, SyscallCoverage},
     stream::{Closing, Facts, MissedRuns, Opening, Sink},
 };
@@ -34,9 +34,9 @@ pub enum Opens {
 }
 
 /// Judges one run.
-pub struct Judge {
+pub struct Judge<O = ()> {
     facts: Facts,
-    engine: Engine,
+    engine: Engine<O>,
     opens: Opens,
     opening: Option<Opening>,
     closing: Option<Closing>,
@@ -53,8 +53,16 @@ impl Judge {
     /// A judge for a run that has these facts.
     #[must_use]
     pub fn new(facts: Facts, opens: Opens) -> Self {
+        Self::observed(facts, opens, ())
+    }
+}
+
+impl<O: Observer> Judge<O> {
+    /// A judge for a run that has these facts, and somebody who looks on.
+    #[must_use]
+    pub fn observed(facts: Facts, opens: Opens, observer: O) -> Self {
         let possible = facts.cpus_possible;
-        let mut engine = Engine::new((&facts.judging).into(), possible);
+        let mut engine = Engine::new((&facts.judging).into(), possible, observer);
         if opens != Opens::AsRecorded {
             engine.join();
         }
@@ -86,7 +94,7 @@ impl Judge {
     }
 
     /// What orders and judges the events.
-    pub const fn engine(&self) -> &Engine {
+    pub const fn engine(&self) -> &Engine<O> {
         &self.engine
     }
 
@@ -120,6 +128,11 @@ impl Judge {
     /// Whether the run has an end: a recording that was cut off has none.
     pub const fn is_closed(&self) -> bool {
         self.closing.is_some()
+    }
+
+    /// Who looks on.
+    pub const fn observer_mut(&mut self) -> &mut O {
+        self.engine.observer_mut()
     }
 
     /// What it comes to.
@@ -205,7 +218,7 @@ impl Judge {
     }
 }
 
-impl Sink for Judge {
+impl<O: Observer> Sink for Judge<O> {
     fn record(&mut self, cpu: u32, record: &[u8]) {
         // One that can't be read is counted there; the next one may be fine.
         let _ = self.engine.push(cpu, record);

@@ -2,6 +2,7 @@
 
 use super::{Judge, Opens};
 use crate::{
+    engine::Observer,
     report::Report,
     trace::{Damage, Part, Range, TraceError},
 };
@@ -52,6 +53,18 @@ pub fn runs(parts: Vec<Part>) -> Result<Vec<Vec<Part>>, TraceError> {
 /// # Errors
 /// [`TraceError`] if it can't be read.
 pub fn judge(parts: &[Part], range: Range) -> Result<Recorded, TraceError> {
+    observe(parts, range, ())
+}
+
+/// As [`judge`], with somebody who looks on; a reference to an [`Observer`] is one too.
+///
+/// # Errors
+/// [`TraceError`] if it can't be read.
+pub fn observe(
+    parts: &[Part],
+    range: Range,
+    observer: impl Observer,
+) -> Result<Recorded, TraceError> {
     let Some(first) = parts.first() else {
         return Err(TraceError::Parts("there is no file to judge".to_owned()));
     };
@@ -61,7 +74,7 @@ pub fn judge(parts: &[Part], range: Range) -> Result<Recorded, TraceError> {
     } else {
         Opens::AsRecorded
     };
-    let mut judge = Judge::new(facts.clone(), opens);
+    let mut judge = Judge::observed(facts.clone(), opens, observer);
     if range.to != u64::MAX {
         judge.excerpt();
     }
