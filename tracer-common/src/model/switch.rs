@@ -284,13 +284,17 @@ impl Model {
     /// The switch in progress is over; `cr3` says whether CR3 was seen to be written in it.
     ///
     /// Whatever it did to serialize came after `sched_switch`, so that is when it happened at the
-    /// earliest. A call that begins later sees the new task in `rq->curr`, and interrupts it.
+    /// earliest. A call that begins later would see the new task in `rq->curr` and interrupt it, but
+    /// for the time that the store of `rq->curr` takes to reach other CPUs: at the latest until the
+    /// CR3 write, which is somewhere before this event. A call that began in between and left this CPU
+    /// alone was right if it looked before that; which it was, can't be seen.
     pub(super) fn switch_done<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, cr3: bool) {
         let Some(switch) = c.in_switch.take() else { return };
         let same = switch.real_before == c.logical;
         let known = switch.real_before != 0;
         let at_switch = At { ts: switch.ts, ..at };
         let (real, lazy) = (switch.real_before, switch.lazy_before);
+        let synced = c.sync;
         if cr3 {
             s.tally().cr3_writes += 1;
             if known && same {
@@ -324,6 +328,10 @@ impl Model {
             // membarrier_mm_sync_core_before_usermode(rq->prev_mm)
             let promise = self.config.finish_task_switch;
             Self::promised(s, c, switch.ts, at.ts, SyncCause::FinishTaskSwitch, promise);
+        }
+        if c.sync != synced {
+            // What begins with this event is later.
+            c.maybe_sync = c.maybe_sync.max(at.ts.saturating_sub(1));
         }
     }
 

@@ -37,6 +37,21 @@ fn idle_lazily_and_back() {
     assert_eq!(mm.skipped[Skip::IdleLazy as usize], 1);
 }
 
+/// `rq->curr` is still in the store buffer when the call looks: the CR3 write that follows serializes.
+#[test]
+fn a_call_between_the_switch_and_its_cr3_write() {
+    let mut k = two_threads();
+    k.cpu(1).yields_to(user(T, B)).cr3_in_switch().yields_to(user(U, A));
+    alone(&mut k.cpu(0));
+    k.cpu(1).cr3_in_switch().round_trip();
+    assert_eq!(k.rules(), []);
+    assert_eq!(k.inconclusive(Rule::R2), 1, "it may have come too early as well");
+    // It is over once something else has happened there.
+    alone(&mut k.cpu(0));
+    k.cpu(1).round_trip();
+    assert_eq!(k.rules(), [Rule::R2]);
+}
+
 /// Several kernel threads in a row keep the borrowed mm.
 #[test]
 fn lazily_through_kernel_threads() {

@@ -114,7 +114,8 @@ proptest! {
         }
     }
 
-    /// A CR3 write that is told by the record after it is as good as one with its own.
+    /// A CR3 write that is told by the record after it finds nothing else than one with its own. (It may
+    /// find less: a call between the two may have looked before the write, or after it.)
     #[test]
     fn cr3_may_be_told_later(
         setup in setups(Just(false)),
@@ -128,7 +129,8 @@ proptest! {
             let findings = store.findings.iter();
             findings.map(|f| (f.rule, f.cpu, f.tid, f.mm, f.ts, f.since)).collect()
         };
-        prop_assert_eq!(told(&all), told(&later));
+        let (all, later) = (told(&all), told(&later));
+        prop_assert!(later.iter().all(|found| all.contains(found)), "{later:?} {all:?}");
     }
 
     /// What was found does not depend on what comes after it.
