@@ -52,6 +52,8 @@ pub enum SyncCause {
     Pti = 7,
     /// The kernel serializes on its way back from a system call.
     SyscallExit = 8,
+    /// `kthread_use_mm` serializes, which no stock kernel does.
+    KthreadUse = 9,
 }
 
 impl SyncCause {
@@ -65,6 +67,7 @@ impl SyncCause {
             Self::Iret => "IRET",
             Self::IpiSyncCore => "ipi_sync_core",
             Self::FinishTaskSwitch => "sync_core in finish_task_switch",
+            Self::KthreadUse => "sync_core in kthread_use_mm",
             Self::TextPoke => "do_sync_core",
             Self::Pti => "CR3 write on exit (PTI)",
             Self::SyscallExit => "sync_core on exit",
@@ -83,6 +86,7 @@ impl SyncCause {
             6 => Self::TextPoke,
             7 => Self::Pti,
             8 => Self::SyscallExit,
+            9 => Self::KthreadUse,
             _ => Self::None,
         }
     }

@@ -75,6 +75,8 @@ pub struct Config {
     pub finish_task_switch: Promise,
     /// Whether `ipi_sync_core` does.
     pub ipi_sync_core: Promise,
+    /// Whether `kthread_use_mm` does, for an mm that is registered. Stock kernels never do.
+    pub kthread_use_mm: Promise,
 }
 
 impl Config {
@@ -98,6 +100,7 @@ impl Default for Config {
             pv_flush: false,
             finish_task_switch: Promise::Assumed,
             ipi_sync_core: Promise::Assumed,
+            kthread_use_mm: Promise::Never,
         }
     }
 }
@@ -234,8 +237,8 @@ impl Model {
                 let cause = SyncCause::from_u8(sync.cause);
                 Self::serialized(s, c, at.ts, cause, Evidence::Observed);
             }
-            Event::KthreadUse(w) => self.on_kthread_mm(s, c, w.tid, w.mm, w.state),
-            Event::KthreadUnuse(w) => self.on_kthread_mm(s, c, w.tid, 0, 0),
+            Event::KthreadUse(w) => self.on_kthread_mm(s, c, at, w.tid, (w.mm, w.state)),
+            Event::KthreadUnuse(w) => self.on_kthread_mm(s, c, at, w.tid, (0, 0)),
             Event::Gap { lost } => self.on_gap(c, at, *lost),
             Event::SyscallProbes(on) => self.on_syscall_probes(s, c, *on),
             Event::CsdExit { .. }

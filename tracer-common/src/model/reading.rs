@@ -49,6 +49,11 @@ impl Model {
         let in_switch = c.switching.take() == Some(w.tid);
         match site {
             Site::SwitchMmEntry => {
+                // In a switch to a kernel thread, by enter_lazy_tlb: it chose to be not lazy at all.
+                let eager = c.known && c.logical == 0 && w.tid != c.tid;
+                if eager {
+                    c.lazy = tri(w.lazy);
+                }
                 Self::compare(s, c, at, w);
                 c.entered = Some(Entered { ts: at.ts, real: w.loaded_mm, lazy: w.lazy != 0 });
             }

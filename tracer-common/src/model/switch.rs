@@ -140,6 +140,9 @@ impl Model {
         if w.prev_mm != c.logical && (prev_kthread || (w.prev_mm == 0 && exiting) || unseen_exec) {
             // kthread_use_mm, kthread_unuse_mm, exit_mm or exec_mmap.
             Self::logical_changed_unseen(s, c, w.prev_mm, w.prev_state, unseen_exec);
+            if prev_kthread && w.prev_mm != 0 {
+                self.taken(s, c, at);
+            }
             if unseen_exec {
                 (c.real, c.lazy) = (w.prev_mm, Tri::No);
             }
@@ -335,14 +338,25 @@ impl Model {
         }
     }
 
+    /// A kernel thread has taken an mm, some time ago: what `kthread_use_mm` itself does about it.
+    fn taken<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At) {
+        let Some(debt) = c.debt else { return };
+        let promise = self.config.kthread_use_mm;
+        Self::promised(s, c, debt.since, at.ts, SyncCause::KthreadUse, promise);
+        if promise.evidence().is_some() {
+            // When it did is not known, as with a switch.
+            c.maybe_sync = c.maybe_sync.max(at.ts.saturating_sub(1));
+        }
+    }
+
     /// `kthread_use_mm` or `kthread_unuse_mm` has returned; `mm` is what the thread has now.
     pub(super) fn on_kthread_mm<S: Store>(
         &self,
         s: &mut S,
         c: &mut Cpu,
+        at: At,
         tid: u32,
-        mm: MmId,
-        state: u8,
+        (mm, state): (MmId, u8),
     ) {
         if !c.known || c.tid != tid {
             return;
@@ -358,6 +372,7 @@ impl Model {
         if mm != 0 {
             (c.real, c.lazy) = (mm, Tri::No);
             c.temporary = None;
+            self.taken(s, c, at);
         }
     }
 }

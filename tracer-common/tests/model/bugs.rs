@@ -144,6 +144,7 @@ const fn config() -> Config {
         pv_flush: false,
         finish_task_switch: Promise::Assumed,
         ipi_sync_core: Promise::Assumed,
+        kthread_use_mm: Promise::Never,
     }
 }
 
@@ -184,7 +185,11 @@ fn an_audit_makes_it_inferred() {
 /// it is lazy on, writes no CR3; and is switched out for a thread of that mm while it still has it,
 /// so that `finish_task_switch` does not serialize either.
 fn kthread_use_mm(call: bool, change: impl FnOnce(&mut Kernel)) -> Kernel {
-    let mut k = caller_and_sleeper(config());
+    kthread_use_mm_with(config(), call, change)
+}
+
+fn kthread_use_mm_with(config: Config, call: bool, change: impl FnOnce(&mut Kernel)) -> Kernel {
+    let mut k = caller_and_sleeper(config);
     k.cpu(1).sleeps_for(kthread(K));
     if call {
         k.cpu(0).call().local(Func::SyncCore).call_returns();
@@ -205,6 +210,20 @@ fn kthread_use_mm_hole_around_a_call() {
     let k = kthread_use_mm(true, |_| ());
     k.found(&[(Rule::R1, 1, U), (Rule::R2, 1, U)]);
     assert_eq!(k.store.findings[1].last_sync.cause, SyncCause::Cr3, "when U first came");
+}
+
+/// The hole is closed where `kthread_use_mm` itself serializes, and the text says so.
+#[test]
+fn kthread_use_mm_that_serializes() {
+    let told = |promise| Config { kthread_use_mm: promise, ..config() };
+    kthread_use_mm_with(told(Promise::Audited), false, |_| ()).clean();
+    // Whether it did so before the call or after it can't be told.
+    let k = kthread_use_mm_with(told(Promise::Audited), true, |_| ());
+    assert_eq!(k.rules(), []);
+    let k = kthread_use_mm_with(told(Promise::Undecided), true, |_| ());
+    assert_eq!((k.rules(), k.inconclusive(Rule::R1)), (vec![], 1));
+    let k = kthread_use_mm_with(told(Promise::Never), false, |_| ());
+    assert_eq!(k.rules(), [Rule::R1]);
 }
 
 #[test]

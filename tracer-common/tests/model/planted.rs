@@ -16,6 +16,7 @@ const K: u32 = 7;
 const PROBED: Config = Config {
     finish_task_switch: Promise::Probed,
     ipi_sync_core: Promise::Probed,
+    kthread_use_mm: Promise::Never,
     skew: 100,
     pti: false,
     syscall_exit: false,

@@ -143,8 +143,12 @@ fn promise() -> impl Strategy<Value = Promise> {
 
 fn configs() -> impl Strategy<Value = Config> {
     let skew = prop_oneof![Just(100), any::<u64>()];
-    (skew, any::<[bool; 7]>(), promise(), promise()).prop_map(
-        |(skew, [pti, fred, invlpgb, sees_cr3, sees_csd, pv_flush, syscall_exit], finish, ipi)| {
+    (skew, any::<[bool; 7]>(), [promise(), promise(), promise()]).prop_map(
+        |(
+            skew,
+            [pti, fred, invlpgb, sees_cr3, sees_csd, pv_flush, syscall_exit],
+            [finish, ipi, taking],
+        )| {
             Config {
                 skew,
                 pti,
@@ -156,6 +160,7 @@ fn configs() -> impl Strategy<Value = Config> {
                 pv_flush,
                 finish_task_switch: finish,
                 ipi_sync_core: ipi,
+                kthread_use_mm: taking,
             }
         },
     )

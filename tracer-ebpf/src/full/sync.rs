@@ -29,6 +29,12 @@ pub(crate) fn finish_task_switch_sync(ctx: ProbeContext) -> u32 {
     serialized(&ctx, SyncCause::FinishTaskSwitch)
 }
 
+/// Whatever serializes in `kernel/kthread.c:kthread_use_mm`, where it does.
+#[kprobe]
+pub(crate) fn kthread_use_mm_sync(ctx: ProbeContext) -> u32 {
+    serialized(&ctx, SyncCause::KthreadUse)
+}
+
 /// `sync_core_before_usermode` in `kernel/sched/membarrier.c:ipi_sync_core`
 #[kprobe]
 pub(crate) fn ipi_sync_core_sync(ctx: ProbeContext) -> u32 {

@@ -80,6 +80,11 @@ impl<'a, 't> Examiner<'a, 't> {
         Self { text, callees: HashMap::new(), within: Vec::new() }
     }
 
+    /// As [`new`](Self::new), but what these functions do, by their addresses, does not count.
+    pub(super) fn without(text: &'a Text<'t>, functions: Vec<u64>) -> Self {
+        Self { within: functions, ..Self::new(text) }
+    }
+
     /// Examines a function that was asked for.
     pub(super) fn examine(&mut self, function: &TextSymbol<'_>) -> Result<Examined, String> {
         self.at_depth(function, DEPTH)

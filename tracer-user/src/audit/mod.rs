@@ -48,10 +48,16 @@ use crate::{
 pub const FINISH_TASK_SWITCH: &str = "finish_task_switch";
 /// `kernel/sched/membarrier.c:ipi_sync_core`.
 pub const IPI_SYNC_CORE: &str = "ipi_sync_core";
+/// `kernel/kthread.c:kthread_use_mm`. Its source promises nothing: on kernels that close the hole
+/// which that leaves, it serializes by itself.
+pub const KTHREAD_USE_MM: &str = "kthread_use_mm";
 /// `arch/x86/mm/tlb.c:switch_mm_irqs_off`.
 pub const SWITCH_MM: &str = "switch_mm_irqs_off";
 /// `arch/x86/entry/common.c:do_syscall_64`.
 pub const SYSCALL: &str = "do_syscall_64";
+
+/// All that are examined.
+const FUNCTIONS: [&str; 4] = [FINISH_TASK_SWITCH, IPI_SYNC_CORE, KTHREAD_USE_MM, SWITCH_MM];
 
 /// Text that is being patched has an INT3 for a moment (`arch/x86/kernel/alternative.c`,
 /// `text_poke_bp_batch`): so often it is looked at again.
@@ -118,11 +124,10 @@ pub fn run(sources: &Sources) -> Audit {
 
 /// The audit of a kernel whose text can't be read, because of `why`.
 pub fn unreadable(why: &str) -> Audit {
-    let functions = [FINISH_TASK_SWITCH, IPI_SYNC_CORE, SWITCH_MM];
     Audit {
         source: None,
         why: why.to_owned(),
-        functions: functions.map(|name| Function::unreadable(name, why)).into(),
+        functions: FUNCTIONS.map(|name| Function::unreadable(name, why)).into(),
         loaded_mm_switching: Switching::unreadable(why),
         syscall_exit: SyscallExit::unreadable(why),
     }
@@ -135,7 +140,10 @@ fn look(memory: &dyn Memory, symbols: &SymbolTable, sources: &Sources) -> (Audit
     let mut again = false;
     let mut functions = Vec::new();
     let mut switching = Switching::unreadable(format!("no symbol {SWITCH_MM}"));
-    for name in [FINISH_TASK_SWITCH, IPI_SYNC_CORE, SWITCH_MM] {
+    // That it may write CR3 by switch_mm_irqs_off is seen by other means.
+    let others = symbols.functions(SWITCH_MM).map(|symbol| symbol.address).collect();
+    let mut apart = Examiner::without(&text, others);
+    for name in FUNCTIONS {
         let found: Vec<_> = symbols.functions(name).collect();
         if found.is_empty() {
             functions.push(Function::unreadable(
@@ -144,6 +152,7 @@ fn look(memory: &dyn Memory, symbols: &SymbolTable, sources: &Sources) -> (Audit
             ));
         }
         for symbol in found {
+            let examiner = if name == KTHREAD_USE_MM { &mut apart } else { &mut examiner };
             let examined = match examiner.examine(&symbol) {
                 Ok(examined) => examined,
                 Err(why) => {
@@ -165,13 +174,15 @@ fn look(memory: &dyn Memory, symbols: &SymbolTable, sources: &Sources) -> (Audit
             }
             let conditional = examined.outcome == Outcome::Conditional && name != SWITCH_MM;
             let promise = match (name, examined.outcome) {
+                // The source promises nothing, so there is nothing to be assumed.
+                (KTHREAD_USE_MM, Outcome::Unreadable) => Promise::Undecided,
                 (_, Outcome::Unreadable) => Promise::Assumed,
                 (_, Outcome::Always) => Promise::Audited,
                 (_, Outcome::None) => Promise::Never,
                 (SWITCH_MM, _) if switching.real_switch_serializes == Some(true) => {
                     Promise::Audited
                 }
-                (FINISH_TASK_SWITCH, _)
+                (FINISH_TASK_SWITCH | KTHREAD_USE_MM, _)
                     if guards::as_in_source(&examined, &states, sources.tested) =>
                 {
                     Promise::Audited

@@ -1,8 +1,8 @@
 //! The audit for a person.
 
 use super::{
-    Audit, FINISH_TASK_SWITCH, Function, Order, Outcome, Promise, SWITCH_MM, SYSCALL, Site,
-    Switching,
+    Audit, FINISH_TASK_SWITCH, Function, KTHREAD_USE_MM, Order, Outcome, Promise, SWITCH_MM,
+    SYSCALL, Site, Switching,
 };
 
 /// Label and text, line by line. `pti` is whether page table isolation is on.
@@ -30,6 +30,9 @@ pub fn lines(audit: &Audit, pti: bool) -> Vec<(&'static str, String)> {
 
 fn described(function: &Function, pti: bool) -> String {
     let verdict = match (function.promise, function.outcome, function.name) {
+        (Promise::Assumed, _, KTHREAD_USE_MM) => {
+            return format!("assumed not to serialize: {}", function.why);
+        }
         (Promise::Assumed, ..) => return format!("assumed to serialize: {}", function.why),
         // arch/x86/include/asm/sync_core.h:sync_core_before_usermode
         (Promise::Never, ..) if pti => {
@@ -38,6 +41,10 @@ fn described(function: &Function, pti: bool) -> String {
         (Promise::Never, ..) => return "never serializes".to_owned(),
         (_, Outcome::Always, _) => "always serializes",
         (Promise::Audited, _, FINISH_TASK_SWITCH) => "serializes on its source's conditions",
+        (Promise::Audited, _, KTHREAD_USE_MM) => "serializes if the mm is registered",
+        (Promise::Undecided, _, KTHREAD_USE_MM) => {
+            "serializes on conditions of its own: only a probe there can tell"
+        }
         (Promise::Audited, _, SWITCH_MM) => "serializes whenever it switches to another mm",
         (Promise::Audited, ..) => "serializes",
         (Promise::Undecided, ..) => {

@@ -361,6 +361,7 @@ fn config(kernel: &report::Kernel, probes: &mut Probes, promises: &Promises) -> 
         syscall_exit: promises.syscall_exit(),
         finish_task_switch: promises.finish_task_switch,
         ipi_sync_core: promises.ipi_sync_core,
+        kthread_use_mm: promises.kthread_use_mm,
         ..Config::default()
     }
 }

@@ -4,7 +4,7 @@
 use tracer_common::model::Promise;
 
 use crate::{
-    audit::{self, Audit, FINISH_TASK_SWITCH, IPI_SYNC_CORE, Sources},
+    audit::{self, Audit, FINISH_TASK_SWITCH, IPI_SYNC_CORE, KTHREAD_USE_MM, Sources},
     probes::{
         Probes, State, SyncSite,
         btf::{Btf, KERNEL_BTF},
@@ -13,14 +13,18 @@ use crate::{
 };
 
 /// The functions that are audited, and the programs that can sit on their instructions.
-const PROGRAMS: [(&str, &str); 2] =
-    [(FINISH_TASK_SWITCH, "finish_task_switch_sync"), (IPI_SYNC_CORE, "ipi_sync_core_sync")];
+const PROGRAMS: [(&str, &str); 3] = [
+    (FINISH_TASK_SWITCH, "finish_task_switch_sync"),
+    (IPI_SYNC_CORE, "ipi_sync_core_sync"),
+    (KTHREAD_USE_MM, "kthread_use_mm_sync"),
+];
 
-/// What the model may hold of the two functions.
+/// What the model may hold of these functions.
 pub(super) struct Promises {
     pub(super) audit: Audit,
     pub(super) finish_task_switch: Promise,
     pub(super) ipi_sync_core: Promise,
+    pub(super) kthread_use_mm: Promise,
 }
 
 /// Reads the kernel's text.
@@ -45,13 +49,19 @@ pub(super) fn keep(audit: Audit, probes: &mut Probes) -> Promises {
     }
     probes.attach_sync_sites(&sites);
     let states = probes.states();
-    let [finish_task_switch, ipi_sync_core] = PROGRAMS.map(|(function, program)| {
-        let sits = states
-            .iter()
-            .any(|state| state.probe.name == program && state.state == State::Attached);
-        promise(audit.promise(function), sits)
-    });
-    Promises { audit, finish_task_switch, ipi_sync_core }
+    let [finish_task_switch, ipi_sync_core, kthread_use_mm] =
+        PROGRAMS.map(|(function, program)| {
+            let sits = states
+                .iter()
+                .any(|state| state.probe.name == program && state.state == State::Attached);
+            promise(audit.promise(function), sits)
+        });
+    let kthread_use_mm = match kthread_use_mm {
+        // The source's word is that it does not.
+        Promise::Assumed => Promise::Never,
+        known => known,
+    };
+    Promises { audit, finish_task_switch, ipi_sync_core, kthread_use_mm }
 }
 
 const fn promise(audited: audit::Promise, probed: bool) -> Promise {
@@ -72,8 +82,11 @@ impl Promises {
 
     /// For the report.
     pub(super) fn told(&self) -> TextAudit {
-        let held =
-            [(FINISH_TASK_SWITCH, self.finish_task_switch), (IPI_SYNC_CORE, self.ipi_sync_core)];
+        let held = [
+            (FINISH_TASK_SWITCH, self.finish_task_switch),
+            (IPI_SYNC_CORE, self.ipi_sync_core),
+            (KTHREAD_USE_MM, self.kthread_use_mm),
+        ];
         let switching = &self.audit.loaded_mm_switching;
         TextAudit {
             source: self.audit.source.map(str::to_owned),

@@ -111,6 +111,7 @@ pub struct Judging {
     pub pv_flush: bool,
     pub finish_task_switch: String,
     pub ipi_sync_core: String,
+    pub kthread_use_mm: String,
 }
 
 impl Default for Judging {
@@ -121,6 +122,7 @@ impl Default for Judging {
             sees_csd: false,
             finish_task_switch: Promise::Undecided.name().to_owned(),
             ipi_sync_core: Promise::Undecided.name().to_owned(),
+            kthread_use_mm: Promise::Undecided.name().to_owned(),
             ..Self::from(&Config::default())
         }
     }
@@ -140,6 +142,7 @@ impl From<&Config> for Judging {
             pv_flush,
             finish_task_switch,
             ipi_sync_core,
+            kthread_use_mm,
         } = *config;
         Self {
             skew_ns: skew,
@@ -152,6 +155,7 @@ impl From<&Config> for Judging {
             pv_flush,
             finish_task_switch: finish_task_switch.name().to_owned(),
             ipi_sync_core: ipi_sync_core.name().to_owned(),
+            kthread_use_mm: kthread_use_mm.name().to_owned(),
         }
     }
 }
@@ -170,6 +174,7 @@ impl From<&Judging> for Config {
             pv_flush,
             ref finish_task_switch,
             ref ipi_sync_core,
+            ref kthread_use_mm,
         } = *judging;
         let promise = |name: &str| Promise::from_name(name).unwrap_or(Promise::Undecided);
         Self {
@@ -183,6 +188,7 @@ impl From<&Judging> for Config {
             pv_flush,
             finish_task_switch: promise(finish_task_switch),
             ipi_sync_core: promise(ipi_sync_core),
+            kthread_use_mm: promise(kthread_use_mm),
         }
     }
 }

@@ -95,6 +95,31 @@ fn the_conditions_of_the_source_are_recognized() {
     assert!(function.sites[0].conditional && function.sites[0].probe_offset.is_some());
 }
 
+/// `kthread_use_mm`, of stock kernels or with the hole closed, by this condition or by another.
+fn kthread_use_mm(serializes: Option<Shape>) -> Audit {
+    let mut kernel = Kernel::new();
+    kernel.function(KTHREAD_USE_MM);
+    kernel.a.mov(r14, rdi).unwrap();
+    let mut out = kernel.a.create_label();
+    if let Some(shape) = serializes {
+        registered(&mut kernel, shape, out, false);
+        kernel.iret_to_self();
+    }
+    kernel.a.set_label(&mut out).unwrap();
+    kernel.a.ret().unwrap();
+    kernel.audit()
+}
+
+#[test]
+fn whether_kthread_use_mm_closes_its_hole() {
+    assert_eq!(kthread_use_mm(None).promise(KTHREAD_USE_MM), Promise::Never);
+    assert_eq!(kthread_use_mm(Some(Shape::Source)).promise(KTHREAD_USE_MM), Promise::Audited);
+    assert_eq!(
+        kthread_use_mm(Some(Shape::NotInInterrupt)).promise(KTHREAD_USE_MM),
+        Promise::Undecided
+    );
+}
+
 #[test]
 fn any_other_condition_is_not_believed() {
     for shape in [Shape::NotInInterrupt, Shape::OtherWayRound, Shape::OtherBit] {

@@ -335,4 +335,20 @@ pub(super) const FUNCTIONS: &[Probe] = &[
         fields: &[TaskPid],
         ..ROW
     },
+    Probe {
+        name: "kthread_use_mm_sync",
+        function: "kthread_use_mm",
+        subsystem: "kthread",
+        kind: Kprobe,
+        when: AtSites,
+        need: Optional,
+        gives: "that taking an mm serializes, on kernels where it may; its int3 serializes too, but \
+                only where the kernel is about to",
+        since: ANY,
+        config: "CONFIG_KPROBES",
+        instead: "the text audit",
+        lost_without: "that serialization as observed",
+        fields: &[TaskPid],
+        ..ROW
+    },
 ];

@@ -14,6 +14,7 @@ pub const PROBES: &[Probe] = &concat();
 const COUNT: usize = entries::TRACEPOINTS.len() + full::FUNCTIONS.len();
 
 /// The tracepoints, then what full mode adds.
+#[expect(clippy::large_stack_arrays, reason = "it is made as the program is compiled")]
 const fn concat() -> [Probe; COUNT] {
     let (first, mut all) = (entries::TRACEPOINTS, [entries::ROW; COUNT]);
     let mut at = 0;
