@@ -13,7 +13,7 @@ use super::{
 
 /// How many checks may wait. The clocks' uncertainty is shorter than the time between two of them,
 /// as a rule.
-const WAITING: usize = 8;
+const WAITING: usize = 32;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

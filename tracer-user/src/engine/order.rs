@@ -11,8 +11,8 @@ use super::merge::Raw;
 
 /// How long, in nanoseconds, a missing number is waited for. A program in the middle of which the
 /// CPU is taken away (by a hypervisor, or for another task) writes its record only when it gets it
-/// back.
-const PATIENCE: u64 = 1_000_000_000;
+/// back: on a busy machine, seconds later.
+const PATIENCE: u64 = 5_000_000_000;
 
 /// How many later records may wait for a missing one.
 const MOST_HELD: usize = 1 << 16;

@@ -38,9 +38,10 @@ pub const PERIOD: Duration = Duration::from_millis(10);
 const PRIMING: Duration = Duration::from_millis(500);
 
 /// Records that were being written when a sweep began may still come; they are waited for that
-/// long, in nanoseconds. A hypervisor or, where the kernel preempts a program on a function, another
-/// task may take the CPU away in the middle of one.
+/// long, in nanoseconds. A hypervisor may take the CPU away in the middle of one.
 const GRACE: u64 = 200_000_000;
+/// The same where programs sit on functions: the kernel may preempt them for another task.
+const GRACE_FULL: u64 = 1_000_000_000;
 
 /// Sweeps in a row before the reader lets others run.
 const SWEEPS: usize = 64;
@@ -178,7 +179,11 @@ impl Session {
     /// # Errors
     /// If the events can't be read.
     pub fn pump(&mut self, sink: &mut dyn Sink) -> Result<(), SessionError> {
-        self.sweep(GRACE, sink)?;
+        let grace = match self.facts.mode {
+            Mode::Tracepoint => GRACE,
+            Mode::Full => GRACE_FULL,
+        };
+        self.sweep(grace, sink)?;
         self.attend_syscalls(sink);
         Ok(())
     }

@@ -58,6 +58,12 @@ pub(crate) struct Args {
     /// Machines at a time [default: one for every two cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: Option<u8>,
+    /// How long each workload runs at most, whatever its row says
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
+    seconds: Option<u16>,
+    /// Also keep a trace of each row's last run in DIR
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
     /// Write the grid as JSON (unlazy.grid/1)
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -95,6 +101,8 @@ pub(crate) fn quick(workspace: &Workspace, choice: Choice) -> Result<()> {
         clean_minutes: 0.0,
         sources: vec![Source::V6_12],
         jobs: None,
+        seconds: None,
+        record: None,
         json: Some(files.join("grid.json")),
         junit: Some(files.join("grid.xml")),
         markdown: Some(files.join("grid.md")),
@@ -120,6 +128,10 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
             bail!("no row's name has {} in it: `--list` shows them", args.only.join(" or "));
         }
     }
+    for row in &mut rows {
+        row.time = args.seconds.map_or(row.time, |seconds| Duration::from_secs(seconds.into()));
+        row.record = args.record.is_some();
+    }
     if args.list {
         for row in &rows {
             println!("{}", row.name());
@@ -136,6 +148,11 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let mut results = all(&rows, jobs, |row| {
         let result = one(workspace, row, kernels.get(&row.kernel.name()), &facts, &files);
         println!("{}", table::row(&result));
+        if let Some(to) = &args.record
+            && let Err(error) = keep_trace(row, &result, &files, to)
+        {
+            say(format_args!("{}: {error:#}", row.name()));
+        }
         result
     });
     // In the order of the plan, whoever was done first.
@@ -201,15 +218,29 @@ fn one(
     };
     let mut round = 1;
     loop {
-        let (tries, verdict) = tried(workspace, row, kernel, files);
+        let (tries, verdict) = tried(workspace, row, kernel, files, round);
         let starved = matches!(&verdict, Verdict::Surprise(surprises)
             if surprises.iter().all(Surprise::is_of_the_host));
         if round == ROUNDS || !starved {
-            return RowResult::new(row, tries, verdict);
+            return RowResult { rounds: round, ..RowResult::new(row, tries, verdict) };
         }
         round += 1;
         say(format_args!("{}: {verdict}; once more", row.name()));
     }
+}
+
+/// Where the files of a row's run go.
+fn folder(files: &Path, row: &Row, round: u32, number: u32) -> PathBuf {
+    files.join(row.name()).join(format!("{round}.{number}"))
+}
+
+/// Copies the trace of a row's last run to `to`.
+fn keep_trace(row: &Row, result: &RowResult, files: &Path, to: &Path) -> Result<()> {
+    let from = folder(files, row, result.rounds, result.tries.len() as u32).join(trial::TRACE);
+    fs::create_dir_all(to).with_context(|| format!("making {}", to.display()))?;
+    let to = to.join(format!("{}.mcap", row.name().replace('/', "_")));
+    fs::copy(&from, &to).with_context(|| format!("copying {}", from.display()))?;
+    Ok(())
 }
 
 /// How often a row is begun whose only fault is that the host was too slow for the guest.
@@ -220,10 +251,11 @@ fn tried(
     row: &Row,
     kernel: &Kernel,
     files: &Path,
+    round: u32,
 ) -> (Vec<Observed>, Verdict) {
     let mut tries = Vec::new();
     for number in 1..=row.tries {
-        let dir = files.join(row.name()).join(number.to_string());
+        let dir = folder(files, row, round, number);
         match trial::run(workspace, row, kernel, &dir) {
             Ok(observed) => tries.push(observed),
             Err(error) => {

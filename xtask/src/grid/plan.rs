@@ -134,6 +134,8 @@ pub(super) struct Row {
     pub(super) time: Duration,
     /// Runs until what is expected is found.
     pub(super) tries: u32,
+    /// Each run is recorded as well.
+    pub(super) record: bool,
 }
 
 impl Row {
@@ -192,6 +194,7 @@ fn planted(source: Source, bug: &'static Bug, extent: &Extent) -> Row {
         time: if extent.quick { BUG_TIME_QUICK } else { BUG_TIME },
         // A bug that is certain to matter is found the first time, or missed.
         tries: if correct || bug.odds == Odds::Certain { 1 } else { TRIES },
+        record: false,
     }
 }
 
@@ -233,6 +236,7 @@ fn clean(kernel: Which, smp: u32, extent: &Extent) -> Row {
         expected: Expected::clean(checked),
         time: if extent.quick { CLEAN_TIME_QUICK } else { extent.clean_time },
         tries: 1,
+        record: false,
     }
 }
 

@@ -98,7 +98,9 @@ pub(super) struct RowResult {
     pub(super) surprises: Vec<Surprise>,
     /// How many runs it may take.
     pub(super) tries_allowed: u32,
-    /// All runs together.
+    /// How often it was begun: again, if only the host was too slow.
+    pub(super) rounds: u32,
+    /// All runs of the last round together.
     pub(super) seconds: f64,
     /// Every run, the first one first.
     pub(super) tries: Vec<Observed>,
@@ -127,6 +129,7 @@ impl RowResult {
                 Verdict::Surprise(surprises) => surprises,
                 Verdict::Expected | Verdict::ByAudit => Vec::new(),
             },
+            rounds: 1,
             tries_allowed: row.tries,
             // Not sum(), which begins at -0.
             seconds: tries.iter().fold(0.0, |all, run| all + run.seconds),

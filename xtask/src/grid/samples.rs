@@ -24,6 +24,7 @@ fn row(group: Group, kernel: Which, what: &str, all: &[&str], may: &[&str]) -> R
         expected: Expected { all: rules(all), may: rules(may), ..Expected::default() },
         time: Duration::from_secs(60),
         tries: 3,
+        record: false,
     }
 }
 

@@ -20,6 +20,8 @@ use crate::workspace::Workspace;
 const MEMORY_MIB: u32 = 2048;
 /// What booting, attaching, the last judgements and the end may take, on a busy host.
 const OVERHEAD: Duration = Duration::from_secs(240);
+/// The trace of a run that is recorded.
+pub(super) const TRACE: &str = "trace.mcap";
 /// Console lines that are kept of a machine that did not end well.
 const CONSOLE_LINES: usize = 30;
 
@@ -141,6 +143,9 @@ pub(super) fn run(
 fn command(row: &Row) -> Vec<String> {
     let split = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let mut words = split("unlazy check --buffer 64MiB --json /out/report.json");
+    if row.record {
+        words.extend(["--record".to_owned(), format!("/out/{TRACE}")]);
+    }
     if !row.expected.all.is_empty() {
         let rules: Vec<_> = row.expected.all.iter().map(String::as_str).collect();
         words.extend(["--until-found".to_owned(), rules.join(",")]);
