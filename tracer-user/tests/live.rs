@@ -22,6 +22,8 @@ mod hotplug;
 mod identity;
 #[path = "live/output.rs"]
 mod output;
+#[path = "live/record.rs"]
+mod record;
 #[path = "live/signals.rs"]
 mod signals;
 #[path = "live/support.rs"]
