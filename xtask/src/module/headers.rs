@@ -78,8 +78,12 @@ fn kbuild(dir: &Path) -> Result<String> {
         .with_context(|| format!("{} leads to {}", scripts.display(), to.display()))
 }
 
-/// Makes `at` lead to `to`, unless it does or has something of its own.
+/// Makes `at` lead to `to`, unless it has something of its own. A link that leads elsewhere was made
+/// before the workspace was moved.
 fn link(to: &Path, at: &Path) -> Result<()> {
+    if fs::read_link(at).is_ok_and(|there| there != to) {
+        fs::remove_file(at).with_context(|| format!("removing {}", at.display()))?;
+    }
     match symlink(to, at) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             Err(error).with_context(|| format!("linking {}", at.display()))
@@ -135,6 +139,11 @@ mod tests {
         fs::remove_file(&scripts).unwrap();
         symlink("/elsewhere", &scripts).unwrap();
         assert!(kbuild(&dir).is_err());
+        link(Path::new("/here"), &scripts).unwrap();
+        assert_eq!(fs::read_link(&scripts).unwrap(), Path::new("/here"), "it was moved");
+        fs::create_dir(dir.join("own")).unwrap();
+        link(Path::new("/here"), &dir.join("own")).unwrap();
+        assert!(dir.join("own").is_dir(), "what is its own stays");
         fs::remove_dir_all(&dir).unwrap();
     }
 }
