@@ -1,5 +1,11 @@
 //! What `docs/` says of the format is what the code does.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "in an integration test; clippy exempts only what stands under #[test]"
+)]
+
 use std::fs;
 
 use tracer_common::{

@@ -38,8 +38,9 @@ fn report(files: &[String]) -> (Value, Option<i32>) {
 fn parts(machine: &Machine) -> Vec<String> {
     let mut files: Vec<_> = fs::read_dir(machine.dir.path())
         .expect("a directory")
-        .filter_map(|entry| Some(entry.ok()?.path().display().to_string()))
-        .filter(|path| path.ends_with(".mcap"))
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "mcap"))
+        .map(|path| path.display().to_string())
         .collect();
     files.sort();
     files
