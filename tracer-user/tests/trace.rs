@@ -3,7 +3,6 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     reason = "in an integration test; clippy exempts only what stands under #[test]"
 )]
 
@@ -94,7 +93,7 @@ fn calls(sweeps: u64) -> Vec<Call> {
     for sweep in 0..sweeps {
         let begin = 2_000 + sweep * 20_000_000;
         for step in 0..40 {
-            let cpu = (step % 3 == 0) as usize;
+            let cpu = usize::from(step % 3 == 0);
             let (prev, next) = (100 + seq[cpu] % 11, 100 + (seq[cpu] + 1) % 11);
             let record = switch(begin + step * 1_000, seq[cpu], prev, next);
             calls.push(Call::Record(cpu as u32, record));
