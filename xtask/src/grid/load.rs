@@ -42,8 +42,12 @@ impl Load {
     /// The command line, for `time`.
     pub(super) fn command(&self, time: Duration) -> Vec<String> {
         let seconds = time.as_secs().max(1);
+        let length = match time.subsec_millis() {
+            0 => format!("{seconds}s"),
+            _ => format!("{}ms", time.as_millis()),
+        };
         let mut words: Vec<String> =
-            ["unlazy", "stress", "--for", &format!("{seconds}s"), "--json", "/out/stress.json"]
+            ["unlazy", "stress", "--for", &length, "--json", "/out/stress.json"]
                 .map(str::to_owned)
                 .into();
         if !self.scenarios.is_empty() {

@@ -59,8 +59,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: Option<u8>,
     /// How long each workload runs at most, whatever its row says
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
-    seconds: Option<u16>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    seconds: Option<Duration>,
     /// Also keep a trace of each row's last run in DIR
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
@@ -75,6 +75,16 @@ pub(crate) struct Args {
     markdown: Option<PathBuf>,
     #[command(flatten)]
     options: vm::Options,
+}
+
+/// A number of seconds, for clap.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if (0.1..=86400.0).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err("give a number from 0.1 to 86400".to_owned())
+    }
 }
 
 /// A number of minutes, for clap.
@@ -129,7 +139,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         }
     }
     for row in &mut rows {
-        row.time = args.seconds.map_or(row.time, |seconds| Duration::from_secs(seconds.into()));
+        row.time = args.seconds.unwrap_or(row.time);
         row.record = args.record.is_some();
     }
     if args.list {
