@@ -1,0 +1,192 @@
+//! From what was collected to `unlazy.explain/1`.
+
+use tracer_common::{
+    model::{self, Answer, Doubt, Skip, UserRan},
+    wire::Frame,
+};
+
+use super::{
+    Ask, ExplainError, Explainer,
+    detail::{Detail, OneCpu},
+    nth,
+    schema::{
+        BelongsTo, ExplainedCall, ExplainedCpu, ExplainedFinding, Explanation, Known, List,
+        ListedFinding, Outcome, SCHEMA, Serialized, Skipped, Until, User,
+    },
+};
+use crate::report::{Evidence, Report};
+
+/// Tells what was asked for.
+pub(super) fn tell(
+    explainer: Explainer,
+    report: &Report,
+    ask: Ask,
+) -> Result<Explanation, ExplainError> {
+    let Explainer { config, index, detail, .. } = explainer;
+    let belongs_to =
+        |number: u64| nth(&index.found, number).map_or(BelongsTo::Nothing, |one| one.belongs_to);
+    let finding = match ask {
+        Ask::Finding(asked) => {
+            let no_finding = || ExplainError::NoFinding {
+                asked,
+                total: report.findings_total,
+                kept: report.findings.len() as u64,
+            };
+            let finding = nth(&report.findings, asked).ok_or_else(no_finding)?.clone();
+            Some(ExplainedFinding { number: asked, finding, belongs_to: belongs_to(asked) })
+        }
+        Ask::List | Ask::Call(_) => None,
+    };
+    if let (Ask::Call(asked), None) = (ask, &detail) {
+        return Err(ExplainError::NoCall { asked, total: index.total });
+    }
+    let list = (ask == Ask::List).then(|| List {
+        calls_omitted: index.total - index.listed.len() as u64,
+        calls: index.listed.clone(),
+        slowest: index.slowest.clone(),
+        findings: (1..)
+            .zip(&report.findings)
+            .map(|(number, finding)| ListedFinding {
+                number,
+                rule: finding.rule.clone(),
+                ts_ns: finding.ts_ns,
+                cpu: finding.cpu,
+                summary: finding.summary.clone(),
+                belongs_to: belongs_to(number),
+            })
+            .collect(),
+        findings_omitted: report.findings_omitted,
+    });
+    Ok(Explanation {
+        schema: SCHEMA,
+        verdict: report.verdict,
+        mode: report.mode,
+        clock: report.window.clock.clone(),
+        window_start_ns: report.window.start_ns,
+        window_end_ns: report.window.end_ns,
+        skew_ns: config.skew,
+        lost: report.events.lost.total,
+        calls_total: index.total,
+        findings_total: report.findings_total,
+        list,
+        finding,
+        call: detail.map(|detail| call(detail, config.sees_csd)),
+    })
+}
+
+fn call(detail: Detail, sees_csd: bool) -> ExplainedCall {
+    let offline = |one: &OneCpu| one.offline;
+    let numbered = || (0..).zip(&detail.cpus);
+    ExplainedCall {
+        cpus: numbered()
+            .filter(|(_, one)| !offline(one))
+            .map(|(number, one)| cpu(number, one, &detail, sees_csd))
+            .collect(),
+        cpus_offline: numbered().filter(|(_, one)| offline(one)).map(|(cpu, _)| cpu).collect(),
+        function_begin_ns: detail.function_begin,
+        function_end_ns: detail.function_end,
+        decided_ns: detail.decided,
+        caller_lost: detail.caller_lost,
+        looked_until_ns: detail.until,
+        looked_until: detail.ended.unwrap_or(Until::EndOfTrace),
+        call: detail.call,
+    }
+}
+
+fn cpu(number: u32, one: &OneCpu, detail: &Detail, sees_csd: bool) -> ExplainedCpu {
+    // What was queued before the model knew of the call, or was lost, went unseen.
+    let sure = sees_csd
+        && !detail.caller_lost
+        && detail.decided.is_some()
+        && detail.call.known_by != Known::Work;
+    let targeted = if one.targeted { Some(true) } else { sure.then_some(false) };
+    let (outcome, why) = outcome(one, detail);
+    ExplainedCpu {
+        cpu: number,
+        at_begin: one.at_begin.clone(),
+        at_decision: one.at_decision.clone(),
+        targeted,
+        skipped: one.skipped.filter(|_| targeted == Some(false)).map(skipped),
+        work: one.works.told(),
+        serialized: one.sync.map(|(sync, known_ns)| Serialized {
+            ts_ns: sync.ts,
+            known_ns,
+            cause: sync.cause.name(),
+            evidence: evidence(sync.evidence),
+        }),
+        user: one.user.as_ref().map(|(ran, comm)| user(ran, comm.clone())),
+        lost: one.lost,
+        outcome,
+        decided_ns: one.decided.map(|decided| decided.ts),
+        why,
+        finding: one.finding,
+    }
+}
+
+/// What it comes to, and why no more can be said.
+fn outcome(one: &OneCpu, detail: &Detail) -> (Outcome, String) {
+    if one.finding.is_some() {
+        return (Outcome::NotCovered, String::new());
+    }
+    if !detail.promises() {
+        let why = match (detail.call.known_by, detail.call.returned) {
+            (_, Some(ret)) => format!("the call failed ({ret})"),
+            (Known::Work, None) => "only the call's work was seen".to_owned(),
+            (_, None) => "the call was not seen to return".to_owned(),
+        };
+        return (Outcome::NoPromise, why);
+    }
+    if detail.call.known_by == Known::Work {
+        return (Outcome::NoPromise, "when the call began was not seen".to_owned());
+    }
+    match (one.decided.map(|decided| decided.answer), &one.sync) {
+        (Some(Answer::Yes), _) | (None, Some(_)) => (Outcome::Covered, String::new()),
+        (Some(Answer::Doubted(doubt)), _) => (Outcome::Undecided, doubted(doubt).to_owned()),
+        // The finding was beyond those that are kept.
+        (Some(Answer::No), _) => (Outcome::NotCovered, String::new()),
+        (None, None) => (Outcome::NotRun, String::new()),
+    }
+}
+
+const fn doubted(doubt: Doubt) -> &'static str {
+    doubt.name()
+}
+
+const fn evidence(evidence: model::Evidence) -> Evidence {
+    match evidence {
+        model::Evidence::Observed => Evidence::Observed,
+        model::Evidence::Inferred => Evidence::Inferred,
+        model::Evidence::Assumed => Evidence::Assumed,
+    }
+}
+
+const fn skipped(skip: Skip) -> Skipped {
+    let reason = match skip {
+        Skip::KthreadLazy => "kthread_lazy",
+        Skip::KthreadOther => "kthread_other",
+        Skip::IdleLazy => "idle_lazy",
+        Skip::IdleOther => "idle_other",
+        Skip::OtherMm => "other_mm",
+        Skip::Offline => "offline",
+        Skip::Raced => "raced",
+        Skip::Unknown => "unknown",
+    };
+    Skipped { reason, what: skip.name() }
+}
+
+fn user(ran: &UserRan, comm: Option<String>) -> User {
+    User {
+        tid: ran.tid,
+        comm,
+        since_ns: (ran.since != 0).then_some(ran.since),
+        seen_ns: ran.ts,
+        way: match ran.frame {
+            Frame::Sysret => Some("sysret"),
+            Frame::SyscallIret | Frame::Interrupt => Some("iret"),
+            Frame::Compat => Some("compat"),
+            Frame::Unknown => None,
+        },
+        evidence: evidence(ran.evidence),
+        on_its_way: ran.on_its_way,
+    }
+}

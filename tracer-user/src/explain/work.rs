@@ -1,0 +1,141 @@
+//! The way of `ipi_sync_core` to one CPU.
+
+use tracer_common::{
+    model::{Event, Func},
+    wire::Vector,
+};
+
+use super::schema::Work;
+use crate::engine::Seen;
+
+/// How many runs of the function on one CPU are noted for one call.
+const RUNS: usize = 16;
+
+/// How many `ipi_sync_core` are queued for each CPU and have not run: a CPU takes them in order
+/// (`kernel/smp.c:__flush_smp_call_function_queue`).
+#[derive(Debug, Default)]
+pub(super) struct Pending(Vec<u32>);
+
+impl Pending {
+    /// Takes an event, after everybody else.
+    pub(super) fn event(&mut self, seen: &Seen<'_>) {
+        match seen.event {
+            Event::CsdQueue { func: Func::SyncCore, target, .. } => {
+                let target = *target as usize;
+                if self.0.len() <= target && target < seen.cpus() {
+                    self.0.resize(target + 1, 0);
+                }
+                if let Some(count) = self.0.get_mut(target) {
+                    *count = count.saturating_add(1);
+                }
+            }
+            Event::CsdEntry { func: Func::SyncCore } => {
+                if let Some(count) = self.0.get_mut(seen.cpu as usize) {
+                    *count = count.saturating_sub(1);
+                }
+            }
+            // Whatever was lost, nothing is known.
+            Event::Gap { .. } => self.0.fill(0),
+            _ => {}
+        }
+    }
+
+    /// How many there are before one that is queued now.
+    pub(super) fn before(&self, cpu: u32) -> u32 {
+        self.0.get(cpu as usize).copied().unwrap_or_default()
+    }
+}
+
+/// One run of it.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    interrupt: Option<(u64, Vector)>,
+    begin: u64,
+    end: Option<u64>,
+}
+
+/// Its way to a CPU, from one call.
+#[derive(Debug, Default)]
+pub(super) struct Works {
+    direct: Option<u64>,
+    queued: Option<(u64, u32)>,
+    ipi: Option<u64>,
+    interrupt: Option<(u64, Vector)>,
+    runs: Vec<Run>,
+    closed: bool,
+}
+
+impl Works {
+    pub(super) fn direct(&mut self, ts: u64) {
+        self.direct.get_or_insert(ts);
+    }
+
+    pub(super) fn queued(&mut self, ts: u64, before: u32) {
+        self.queued.get_or_insert((ts, before));
+    }
+
+    pub(super) fn ipi(&mut self, ts: u64) {
+        if self.queued.is_some() && !self.closed {
+            self.ipi.get_or_insert(ts);
+        }
+    }
+
+    pub(super) fn interrupt(&mut self, ts: u64, vector: Option<Vector>) {
+        if let Some(vector @ (Vector::CallFunction | Vector::CallFunctionSingle)) = vector {
+            self.interrupt = Some((ts, vector));
+        }
+    }
+
+    pub(super) fn interrupt_ends(&mut self, vector: Option<Vector>) {
+        if vector == self.interrupt.map(|(_, vector)| vector) {
+            self.interrupt = None;
+        }
+    }
+
+    /// The function begins here, for whomever.
+    pub(super) fn begins(&mut self, ts: u64) {
+        if self.queued.is_some() && !self.closed && self.runs.len() < RUNS {
+            self.runs.push(Run { interrupt: self.interrupt, begin: ts, end: None });
+        }
+    }
+
+    pub(super) fn ends(&mut self, ts: u64) {
+        if let Some(run) = self.runs.last_mut() {
+            run.end.get_or_insert(ts);
+        }
+    }
+
+    /// The call has returned: it waited for its functions, so they have run.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// All in all.
+    pub(super) fn told(&self) -> Option<Work> {
+        const HANDLER: Option<&str> = Some("ipi_sync_core");
+        if let Some(ts) = self.direct {
+            return Some(Work {
+                direct: true,
+                handler: HANDLER,
+                handler_begin_ns: Some(ts),
+                ..Work::default()
+            });
+        }
+        let (queued, before) = self.queued?;
+        // Those before it may have run unseen; once the call has returned, it has run too.
+        let last = if self.closed { self.runs.last() } else { None };
+        let run = self.runs.get(before as usize).or(last);
+        let interrupt = run.and_then(|run| run.interrupt);
+        Some(Work {
+            direct: false,
+            queued_ns: Some(queued),
+            behind: Some(before),
+            ipi_ns: self.ipi,
+            arrived_ns: interrupt.map(|(ts, _)| ts),
+            vector: interrupt.map(|(_, vector)| vector.name()),
+            handler: run.and(HANDLER),
+            handler_begin_ns: run.map(|run| run.begin),
+            handler_end_ns: run.and_then(|run| run.end),
+        })
+    }
+}
