@@ -7,7 +7,7 @@ use tracer_common::{
 
 use super::{
     schema::{Call, Ran, Until},
-    work::{Pending, Works},
+    work::{Pending, Works, name},
 };
 use crate::engine::Seen;
 
@@ -117,12 +117,16 @@ impl Detail {
         for one in &mut self.cpus {
             one.works.close();
         }
+        if !self.promises() {
+            self.until = seen.ts;
+            self.end(Until::Failed);
+        }
     }
 
     /// The call is heard of no more.
     pub(super) fn over(&mut self) {
         if self.call.end_ns.is_none() {
-            self.end(Until::Limit);
+            self.end(Until::NotSeenToReturn);
         }
     }
 
@@ -189,13 +193,13 @@ impl Detail {
             Event::PrivateEnd(w) if w.tid == self.call.tid => {
                 self.function_end.get_or_insert(ts);
             }
-            Event::CsdQueue { func: Func::SyncCore, target, tid } if mine(*tid) => {
-                self.target(seen, *target, pending);
+            Event::CsdQueue { func, target, tid } if name(*func).is_some() && mine(*tid) => {
+                self.target(seen, *func, *target, pending);
             }
-            Event::CallMask { func: Func::SyncCore, call } if mine(call.tid) => {
+            Event::CallMask { func, call } if name(*func).is_some() && mine(call.tid) => {
                 for cpu in (0..u64::BITS).filter(|cpu| call.mask & 1 << cpu != 0) {
                     if cpu != seen.cpu {
-                        self.target(seen, cpu, pending);
+                        self.target(seen, *func, cpu, pending);
                     }
                 }
             }
@@ -205,11 +209,9 @@ impl Detail {
                     self.ipi(seen, cpu);
                 }
             }
-            Event::CsdLocal { func: Func::SyncCore, local: w } if mine(w.tid) => self.local(seen),
-            Event::Handler { func: Func::SyncCore, handler: w }
-                if mine(w.tid) && !runs_for_others(seen) =>
-            {
-                self.local(seen);
+            Event::CsdLocal { func, local: w } if mine(w.tid) => self.local(seen, *func),
+            Event::Handler { func, handler: w } if mine(w.tid) && !runs_for_others(seen) => {
+                self.local(seen, *func);
             }
             Event::Gap { lost } => {
                 if let Some(one) = self.cpus.get_mut(seen.cpu as usize) {
@@ -223,21 +225,27 @@ impl Detail {
         match seen.event {
             Event::IrqEntry(irq) => one.works.interrupt(ts, Vector::from_u8(irq.vector)),
             Event::IrqExit(irq) => one.works.interrupt_ends(Vector::from_u8(irq.vector)),
-            Event::CsdEntry { func: Func::SyncCore } => one.works.begins(ts),
-            Event::Handler { func: Func::SyncCore, .. } if runs_for_others(seen) => {
-                one.works.begins(ts);
+            Event::CsdEntry { func } => {
+                if let Some(name) = name(*func) {
+                    one.works.begins(ts, name);
+                }
             }
-            Event::CsdExit { func: Func::SyncCore } => one.works.ends(ts),
+            Event::Handler { func, .. } if runs_for_others(seen) => {
+                if let Some(name) = name(*func) {
+                    one.works.begins(ts, name);
+                }
+            }
+            Event::CsdExit { func } if name(*func).is_some() => one.works.ends(ts),
             _ => {}
         }
     }
 
-    /// The function is queued for this CPU.
-    fn target(&mut self, seen: &Seen<'_>, cpu: u32, pending: &Pending) {
+    /// A function is queued for this CPU: as the model has it, only `ipi_sync_core` counts.
+    fn target(&mut self, seen: &Seen<'_>, func: Func, cpu: u32, pending: &Pending) {
         let Some(one) = self.cpus.get_mut(cpu as usize) else { return };
+        one.works.queued(seen.ts, pending.before(cpu));
         if !one.targeted {
-            one.targeted = true;
-            one.works.queued(seen.ts, pending.before(cpu));
+            one.targeted = func == Func::SyncCore;
             one.at_decision = seen.state(cpu).map(|c| ran(seen, c));
         }
     }
@@ -250,14 +258,17 @@ impl Detail {
         }
     }
 
-    /// The function runs on the caller's own CPU: it has asked all others by now.
-    fn local(&mut self, seen: &Seen<'_>) {
+    /// A function runs on the caller's own CPU: it has asked all others by now.
+    fn local(&mut self, seen: &Seen<'_>, func: Func) {
+        let Some(name) = name(func) else { return };
         if let Some(one) = self.cpus.get_mut(seen.cpu as usize) {
-            one.targeted = true;
-            one.works.direct(seen.ts);
+            one.targeted |= func == Func::SyncCore;
+            one.works.direct(seen.ts, name);
             one.at_decision = seen.state(seen.cpu).map(|c| ran(seen, c));
         }
-        self.decide(seen);
+        if func == Func::SyncCore {
+            self.decide(seen);
+        }
     }
 
     /// The model has just asked why the others were left alone.
@@ -266,7 +277,8 @@ impl Detail {
         let mm = self.call.mm;
         for (cpu, one) in (0..).zip(&mut self.cpus) {
             let Some(c) = seen.state(cpu).filter(|_| !one.targeted) else { continue };
-            one.at_decision = Some(ran(seen, c));
+            // Another function than ipi_sync_core may have been queued for it before.
+            one.at_decision.get_or_insert_with(|| ran(seen, c));
             let noted = c.left_alone.filter(|left| (left.ts, left.mm) == (seen.ts, mm));
             one.skipped = Some(noted.map_or_else(|| c.why_left_alone(mm), |left| left.why));
         }

@@ -133,9 +133,11 @@ impl Index {
                 let open = self.open.get_mut(&w.tid)?;
                 open.function_end = Some((seen.ts, seen.cpu, w.ret));
                 let Call { targeted, known_by, .. } = open.call;
-                if targeted.is_none() && w.ret >= 0 && self.sees_csd && known_by != Known::Work {
-                    // Nobody's function was seen, not even its own.
-                    (open.call.targeted, open.call.skipped) = (Some(0), Some(online(seen)));
+                if targeted.is_none() && self.sees_csd && known_by != Known::Work {
+                    // Nobody's function was seen, not even its own. A call that fails does so before
+                    // it asks anyone (kernel/sched/membarrier.c:membarrier_private_expedited).
+                    open.call.targeted = Some(0);
+                    open.call.skipped = (w.ret >= 0).then(|| online(seen));
                 }
                 self.returned(w.tid)
             }

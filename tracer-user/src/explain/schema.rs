@@ -203,6 +203,10 @@ pub enum Until {
     AllSettled,
     /// The limit: one second after the return, or ten after the beginning.
     Limit,
+    /// The call failed, so it promises nothing.
+    Failed,
+    /// Its thread went on to another call, or ended, and its return was not seen.
+    NotSeenToReturn,
     /// The trace ended.
     #[default]
     EndOfTrace,
@@ -238,7 +242,7 @@ pub struct Skipped {
     pub what: &'static str,
 }
 
-/// `ipi_sync_core` on one CPU.
+/// The call's function on one CPU.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Work {
     /// By a direct call on the caller's own CPU, not by an interrupt.
@@ -253,7 +257,7 @@ pub struct Work {
     pub arrived_ns: Option<u64>,
     /// That interrupt.
     pub vector: Option<&'static str>,
-    /// What ran.
+    /// What ran: `ipi_sync_core`, unless the kernel sent another function in its place.
     pub handler: Option<&'static str>,
     /// When it began.
     pub handler_begin_ns: Option<u64>,

@@ -1,7 +1,7 @@
 //! From what was collected to `unlazy.explain/1`.
 
 use tracer_common::{
-    model::{self, Answer, Doubt, Skip, UserRan},
+    model::{self, Answer, Skip, UserRan},
     wire::Frame,
 };
 
@@ -95,19 +95,24 @@ fn call(detail: Detail, sees_csd: bool) -> ExplainedCall {
 
 fn cpu(number: u32, one: &OneCpu, detail: &Detail, sees_csd: bool) -> ExplainedCpu {
     // What was queued before the model knew of the call, or was lost, went unseen.
+    let failed = detail.call.returned.is_some_and(|ret| ret < 0);
     let sure = sees_csd
         && !detail.caller_lost
-        && detail.decided.is_some()
+        && (detail.decided.is_some() || failed)
         && detail.call.known_by != Known::Work;
     let targeted = if one.targeted { Some(true) } else { sure.then_some(false) };
     let (outcome, why) = outcome(one, detail);
+    let work = one.works.told();
     ExplainedCpu {
         cpu: number,
         at_begin: one.at_begin.clone(),
         at_decision: one.at_decision.clone(),
         targeted,
-        skipped: one.skipped.filter(|_| targeted == Some(false)).map(skipped),
-        work: one.works.told(),
+        skipped: one
+            .skipped
+            .filter(|_| targeted == Some(false) && work.is_none())
+            .map(|skip| skipped(skip, one)),
+        work,
         serialized: one.sync.map(|(sync, known_ns)| Serialized {
             ts_ns: sync.ts,
             known_ns,
@@ -130,7 +135,7 @@ fn outcome(one: &OneCpu, detail: &Detail) -> (Outcome, String) {
     }
     if !detail.promises() {
         let why = match (detail.call.known_by, detail.call.returned) {
-            (_, Some(ret)) => format!("the call failed ({ret})"),
+            (_, Some(ret)) => format!("the call failed: {}", errno(ret)),
             (Known::Work, None) => "only the call's work was seen".to_owned(),
             (_, None) => "the call was not seen to return".to_owned(),
         };
@@ -141,15 +146,11 @@ fn outcome(one: &OneCpu, detail: &Detail) -> (Outcome, String) {
     }
     match (one.decided.map(|decided| decided.answer), &one.sync) {
         (Some(Answer::Yes), _) | (None, Some(_)) => (Outcome::Covered, String::new()),
-        (Some(Answer::Doubted(doubt)), _) => (Outcome::Undecided, doubted(doubt).to_owned()),
+        (Some(Answer::Doubted(doubt)), _) => (Outcome::Undecided, doubt.name().to_owned()),
         // The finding was beyond those that are kept.
         (Some(Answer::No), _) => (Outcome::NotCovered, String::new()),
         (None, None) => (Outcome::NotRun, String::new()),
     }
-}
-
-const fn doubted(doubt: Doubt) -> &'static str {
-    doubt.name()
 }
 
 const fn evidence(evidence: model::Evidence) -> Evidence {
@@ -160,18 +161,33 @@ const fn evidence(evidence: model::Evidence) -> Evidence {
     }
 }
 
-const fn skipped(skip: Skip) -> Skipped {
-    let reason = match skip {
-        Skip::KthreadLazy => "kthread_lazy",
-        Skip::KthreadOther => "kthread_other",
-        Skip::IdleLazy => "idle_lazy",
-        Skip::IdleOther => "idle_other",
-        Skip::OtherMm => "other_mm",
-        Skip::Offline => "offline",
-        Skip::Raced => "raced",
-        Skip::Unknown => "unknown",
+/// The model's reason. Its kernel threads include threads that have let go of their mm, as they exit
+/// (`kernel/exit.c:exit_mm`).
+fn skipped(skip: Skip, one: &OneCpu) -> Skipped {
+    let exiting = one.at_decision.as_ref().is_some_and(|ran| ran.kthread == Some(false));
+    let (reason, what) = match skip {
+        Skip::KthreadLazy if exiting => {
+            ("kthread_lazy", "it ran an exiting thread without an mm, lazy on this mm")
+        }
+        Skip::KthreadOther if exiting => {
+            ("kthread_other", "it ran an exiting thread without an mm, on another mm")
+        }
+        Skip::KthreadLazy => ("kthread_lazy", skip.name()),
+        Skip::KthreadOther => ("kthread_other", skip.name()),
+        Skip::IdleLazy => ("idle_lazy", skip.name()),
+        Skip::IdleOther => ("idle_other", skip.name()),
+        Skip::OtherMm => ("other_mm", skip.name()),
+        Skip::Offline => ("offline", skip.name()),
+        Skip::Raced => ("raced", skip.name()),
+        Skip::Unknown => ("unknown", "why is not known, as its state was not"),
     };
-    Skipped { reason, what: skip.name() }
+    Skipped { reason, what }
+}
+
+/// A negative errno in words.
+pub(super) fn errno(ret: i64) -> String {
+    let code = i32::try_from(ret.unsigned_abs()).unwrap_or(i32::MAX);
+    std::io::Error::from_raw_os_error(code).to_string()
 }
 
 fn user(ran: &UserRan, comm: Option<String>) -> User {

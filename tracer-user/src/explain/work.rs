@@ -1,4 +1,4 @@
-//! The way of `ipi_sync_core` to one CPU.
+//! The way of a call's function to one CPU: of `ipi_sync_core`, or of what was sent in its place.
 
 use tracer_common::{
     model::{Event, Func},
@@ -11,8 +11,18 @@ use crate::engine::Seen;
 /// How many runs of the function on one CPU are noted for one call.
 const RUNS: usize = 16;
 
-/// How many `ipi_sync_core` are queued for each CPU and have not run: a CPU takes them in order
-/// (`kernel/smp.c:__flush_smp_call_function_queue`).
+/// What this function of membarrier's is called; `None` for another's.
+pub(super) const fn name(func: Func) -> Option<&'static str> {
+    match func {
+        Func::SyncCore => Some("ipi_sync_core"),
+        Func::Mb => Some("ipi_mb"),
+        Func::Rseq => Some("ipi_rseq"),
+        _ => None,
+    }
+}
+
+/// How many of membarrier's functions are queued for each CPU and have not run: a CPU takes them in
+/// order (`kernel/smp.c:__flush_smp_call_function_queue`).
 #[derive(Debug, Default)]
 pub(super) struct Pending(Vec<u32>);
 
@@ -20,7 +30,7 @@ impl Pending {
     /// Takes an event, after everybody else.
     pub(super) fn event(&mut self, seen: &Seen<'_>) {
         match seen.event {
-            Event::CsdQueue { func: Func::SyncCore, target, .. } => {
+            Event::CsdQueue { func, target, .. } if name(*func).is_some() => {
                 let target = *target as usize;
                 if self.0.len() <= target && target < seen.cpus() {
                     self.0.resize(target + 1, 0);
@@ -29,7 +39,7 @@ impl Pending {
                     *count = count.saturating_add(1);
                 }
             }
-            Event::CsdEntry { func: Func::SyncCore } => {
+            Event::CsdEntry { func } if name(*func).is_some() => {
                 if let Some(count) = self.0.get_mut(seen.cpu as usize) {
                     *count = count.saturating_sub(1);
                 }
@@ -49,6 +59,7 @@ impl Pending {
 /// One run of it.
 #[derive(Debug, Clone, Copy)]
 struct Run {
+    name: &'static str,
     interrupt: Option<(u64, Vector)>,
     begin: u64,
     end: Option<u64>,
@@ -57,7 +68,7 @@ struct Run {
 /// Its way to a CPU, from one call.
 #[derive(Debug, Default)]
 pub(super) struct Works {
-    direct: Option<u64>,
+    direct: Option<(u64, &'static str)>,
     queued: Option<(u64, u32)>,
     ipi: Option<u64>,
     interrupt: Option<(u64, Vector)>,
@@ -66,8 +77,8 @@ pub(super) struct Works {
 }
 
 impl Works {
-    pub(super) fn direct(&mut self, ts: u64) {
-        self.direct.get_or_insert(ts);
+    pub(super) fn direct(&mut self, ts: u64, name: &'static str) {
+        self.direct.get_or_insert((ts, name));
     }
 
     pub(super) fn queued(&mut self, ts: u64, before: u32) {
@@ -92,10 +103,10 @@ impl Works {
         }
     }
 
-    /// The function begins here, for whomever.
-    pub(super) fn begins(&mut self, ts: u64) {
+    /// One of membarrier's functions begins here, for whomever.
+    pub(super) fn begins(&mut self, ts: u64, name: &'static str) {
         if self.queued.is_some() && !self.closed && self.runs.len() < RUNS {
-            self.runs.push(Run { interrupt: self.interrupt, begin: ts, end: None });
+            self.runs.push(Run { name, interrupt: self.interrupt, begin: ts, end: None });
         }
     }
 
@@ -112,11 +123,10 @@ impl Works {
 
     /// All in all.
     pub(super) fn told(&self) -> Option<Work> {
-        const HANDLER: Option<&str> = Some("ipi_sync_core");
-        if let Some(ts) = self.direct {
+        if let Some((ts, name)) = self.direct {
             return Some(Work {
                 direct: true,
-                handler: HANDLER,
+                handler: Some(name),
                 handler_begin_ns: Some(ts),
                 ..Work::default()
             });
@@ -133,7 +143,7 @@ impl Works {
             ipi_ns: self.ipi,
             arrived_ns: interrupt.map(|(ts, _)| ts),
             vector: interrupt.map(|(_, vector)| vector.name()),
-            handler: run.and(HANDLER),
+            handler: run.map(|run| run.name),
             handler_begin_ns: run.map(|run| run.begin),
             handler_end_ns: run.and_then(|run| run.end),
         })
