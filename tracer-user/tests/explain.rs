@@ -13,7 +13,7 @@ use std::process::{Command, Output, Stdio};
 use story::{A, CALLER, K, MB, STEP, SYNC_CORE, Story, T, U, V};
 use tracer_common::{
     model::{Config, Promise},
-    wire::{Frame, Kind, Vector},
+    wire::{self, Frame, Kind, Vector},
 };
 use unlazy::{
     explain::{
@@ -244,6 +244,64 @@ fn the_second_in_the_queue_runs_second() {
     assert_eq!(of(&second, 1), (false, Some(11 * STEP)));
 }
 
+/// What full mode sees beyond: the function itself, the instruction, the return.
+#[test]
+fn full_mode_observes() {
+    let config = Config { ipi_sync_core: Promise::Probed, ..Config::default() };
+    let mut story = Story::caller_sleeper_and_runner(config);
+    story.call(0).private(0, Kind::PrivateBegin).queues(0, SYNC_CORE, 1);
+    story.local(0, SYNC_CORE).serialized(0);
+    let vector = Vector::CallFunctionSingle;
+    story.irq(1, Kind::IrqEntry, vector, Frame::Interrupt);
+    story.event(1, Kind::CsdEntry, 0, &wire::CsdRun { func: SYNC_CORE }).serialized(1);
+    story.event(1, Kind::CsdExit, 0, &wire::CsdRun { func: SYNC_CORE });
+    story.irq(1, Kind::IrqExit, vector, Frame::Interrupt);
+    story.private(0, Kind::PrivateEnd).call_returns(0, 0);
+    story.yields(1, U).sys_exit(1).user_return(1).user_return(0);
+    let call = call(&story, 1);
+    let begin = call.call.begin_ns;
+    assert_eq!(call.call.known_by, Known::SystemCall);
+    assert_eq!(call.function_begin_ns, Some(begin + STEP));
+    assert_eq!(call.function_end_ns, Some(begin + 10 * STEP));
+    assert_eq!(call.looked_until, Until::AllSettled);
+    for (cpu, tid) in call.cpus.iter().zip([CALLER, U]) {
+        assert_eq!(cpu.outcome, Outcome::Covered);
+        let sync = cpu.serialized.as_ref().expect("it serialized");
+        assert_eq!((sync.cause, sync.evidence), ("ipi_sync_core", Evidence::Observed));
+        let user = cpu.user.as_ref().expect("user code");
+        assert_eq!((user.tid, user.evidence, user.way), (tid, Evidence::Observed, Some("sysret")));
+        assert_eq!(user.since_ns, Some(user.seen_ns));
+    }
+}
+
+/// A call whose system call was not traced is known by its function.
+#[test]
+fn a_call_is_known_by_its_function_alone() {
+    let mut story = Story::caller_and_sleeper(Config::default());
+    story.private(0, Kind::PrivateBegin).local(0, SYNC_CORE).private(0, Kind::PrivateEnd);
+    story.sys_exit(0).sys_enter(0).round_trip(1);
+    let call = call(&story, 1);
+    assert_eq!((call.call.known_by, call.call.latency_ns), (Known::Function, None));
+    assert_eq!(call.call.end_ns, Some(call.call.begin_ns + 2 * STEP));
+    assert_eq!(call.cpus[0].outcome, Outcome::Covered);
+    assert_eq!((call.cpus[1].outcome, reason(&call.cpus[1])), (Outcome::NotCovered, Some("raced")));
+}
+
+/// A CPU that a probe saw go to user mode before, and that is there still, as the call returns.
+#[test]
+fn a_cpu_in_user_mode_is_judged_as_the_call_returns() {
+    let mut story = Story::caller_sleeper_and_runner(Config::default());
+    story.user_return(1);
+    let there = story.now;
+    story.call(0).local(0, SYNC_CORE).call_returns(0, 0).round_trip(0).round_trip(0);
+    let told = asked(&story, Ask::Finding(1));
+    let call = told.call.expect("its call");
+    let other = &call.cpus[1];
+    assert_eq!((other.outcome, other.finding), (Outcome::NotCovered, Some(1)));
+    let user = other.user.as_ref().expect("user code");
+    assert_eq!((user.tid, user.since_ns, user.evidence), (T, Some(there), Evidence::Observed));
+}
+
 #[test]
 fn a_call_that_fails_promises_nothing() {
     let mut story = Story::caller_and_sleeper(Config::default());
@@ -310,12 +368,7 @@ fn calls_are_counted_from_where_the_window_opens() {
     for _ in 0..59 {
         call(&mut story);
     }
-    story.call(0).event(
-        1,
-        Kind::Nmi,
-        0,
-        &tracer_common::wire::Fault { tid: U, state: 0, frame: 0, zero: [0; 2] },
-    );
+    story.call(0).event(1, Kind::Nmi, 0, &wire::Fault { tid: U, state: 0, frame: 0, zero: [0; 2] });
     story.local(0, SYNC_CORE).call_returns(0, 0);
     let told = asked(&story, Ask::List);
     assert_eq!(told.calls_total, 60);

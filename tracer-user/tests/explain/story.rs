@@ -274,6 +274,37 @@ impl Story {
             .irq(cpu, Kind::IrqExit, vector, Frame::Interrupt)
     }
 
+    /// A probe sees it go to user mode.
+    pub(crate) fn user_return(&mut self, cpu: u32) -> &mut Self {
+        let (tid, mm, state) = self.who(cpu);
+        let frame = Frame::Sysret as u8;
+        let ret = wire::UserReturn { mm, tid, frame, state, zero: [0; 2] };
+        self.event(cpu, Kind::UserReturn, 0, &ret)
+    }
+
+    /// `membarrier_private_expedited` begins or ends.
+    pub(crate) fn private(&mut self, cpu: u32, kind: Kind) -> &mut Self {
+        let (tid, mm, state) = self.who(cpu);
+        let call = wire::PrivateCall {
+            mm,
+            tid,
+            tgid: mm as u32 * 10,
+            call_flags: wire::private_flags::SYNC_CORE,
+            cpu_id: -1,
+            ret: 0,
+            state,
+            zero: [0; 3],
+        };
+        self.event(cpu, kind, 0, &call)
+    }
+
+    /// A probe sees a serializing instruction of `ipi_sync_core`.
+    pub(crate) fn serialized(&mut self, cpu: u32) -> &mut Self {
+        let (tid, ..) = self.who(cpu);
+        let cause = tracer_common::model::SyncCause::IpiSyncCore as u8;
+        self.event(cpu, Kind::Serialized, 0, &wire::Serialized { tid, cause, zero: [0; 3] })
+    }
+
     /// A page fault in kernel code: its IRET may have come, or not.
     pub(crate) fn kernel_fault(&mut self, cpu: u32) -> &mut Self {
         let (tid, _, state) = self.who(cpu);
