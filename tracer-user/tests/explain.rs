@@ -284,7 +284,10 @@ fn a_call_is_known_by_its_function_alone() {
     assert_eq!((call.call.known_by, call.call.latency_ns), (Known::Function, None));
     assert_eq!(call.call.end_ns, Some(call.call.begin_ns + 2 * STEP));
     assert_eq!(call.cpus[0].outcome, Outcome::Covered);
-    assert_eq!((call.cpus[1].outcome, reason(&call.cpus[1])), (Outcome::NotCovered, Some("raced")));
+    assert_eq!(
+        (call.cpus[1].outcome, reason(&call.cpus[1])),
+        (Outcome::NotCovered, Some("missed"))
+    );
 }
 
 /// A CPU that a probe saw go to user mode before, and that is there still, as the call returns.

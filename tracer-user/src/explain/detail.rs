@@ -35,6 +35,8 @@ pub(super) struct OneCpu {
     pub(super) targeted: bool,
     /// Why it was left alone.
     pub(super) skipped: Option<model::Skip>,
+    /// It ran the mm from before the call began until it was clear that it would be left alone.
+    pub(super) missed: bool,
     pub(super) works: Works,
     /// The first serialization since the call began, and when that became certain.
     pub(super) sync: Option<(SyncPoint, u64)>,
@@ -281,6 +283,9 @@ impl Detail {
             one.at_decision.get_or_insert_with(|| ran(seen, c));
             let noted = c.left_alone.filter(|left| (left.ts, left.mm) == (seen.ts, mm));
             one.skipped = Some(noted.map_or_else(|| c.why_left_alone(mm), |left| left.why));
+            one.missed = one.at_begin.logical_mm == Some(mm)
+                && c.logical == mm
+                && c.switched_at.saturating_add(self.config.skew) < self.call.begin_ns;
         }
     }
 

@@ -236,7 +236,7 @@ pub struct Ran {
 /// Why a call left a CPU alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Skipped {
-    /// As in `unlazy.report/1`: `kthread_lazy`, `raced` and so on.
+    /// As in `unlazy.report/1`: `kthread_lazy`, `raced` and so on; and `missed`.
     pub reason: &'static str,
     /// The same in words.
     pub what: &'static str,

@@ -178,6 +178,7 @@ fn skipped(skip: Skip, one: &OneCpu) -> Skipped {
         Skip::IdleOther => ("idle_other", skip.name()),
         Skip::OtherMm => ("other_mm", skip.name()),
         Skip::Offline => ("offline", skip.name()),
+        Skip::Raced if one.missed => ("missed", "though it ran this mm all the while"),
         Skip::Raced => ("raced", skip.name()),
         Skip::Unknown => ("unknown", "why is not known, as its state was not"),
     };

@@ -4,7 +4,10 @@ use super::{
     super::schema::{ExplainedCall, ExplainedCpu, Outcome, Ran, Serialized, User, Work},
     since,
 };
-use crate::report::text::{Ink, Line, Page, count, mm, thread};
+use crate::report::{
+    Evidence,
+    text::{Ink, Line, Page, count, mm, thread},
+};
 
 /// The width of a label.
 const LABEL: usize = 12;
@@ -31,6 +34,10 @@ pub(super) fn put(one: &ExplainedCpu, call: &ExplainedCall, page: &mut Page) {
     row("call", Ink::Plain, &targeted(one, call, begin));
     if !failed(call) {
         match &one.serialized {
+            Some(sync) if one.outcome == Outcome::NotCovered => {
+                let text = format!("too late, {}", serialized(sync, begin));
+                row("serialized", Ink::Plain, &text);
+            }
             Some(sync) => row("serialized", Ink::Plain, &serialized(sync, begin)),
             None => row("serialized", Ink::Plain, "not seen to, since the call began"),
         }
@@ -142,6 +149,9 @@ fn ran_user(user: &User, begin: u64) -> String {
             "{who} on its way back {way} since {} ({how}), perhaps there before {seen}",
             since(ts, begin)
         ),
+        Some(ts) if user.evidence == Evidence::Observed => {
+            format!("{who}, returned {way} at {} ({how})", since(ts, begin))
+        }
         Some(ts) => {
             format!(
                 "{who}, returned {way} at {} or later ({how}), seen there by {seen}",

@@ -8,6 +8,9 @@ use crate::report::text::{
     Cell, Ink, Kind, Line, Page, Table, count, duration, mm, relative_us, thread,
 };
 
+/// More findings than this do not help in text; the JSON has all that were kept.
+const MOST_FINDINGS: usize = 20;
+
 pub(super) fn put(explanation: &Explanation, list: &List, page: &mut Page) {
     let start = explanation.window_start_ns;
     let text = format!(
@@ -32,7 +35,7 @@ pub(super) fn put(explanation: &Explanation, list: &List, page: &mut Page) {
     }
     if !list.findings.is_empty() {
         page.heading("Findings", "--finding N");
-        for one in &list.findings {
+        for one in list.findings.iter().take(MOST_FINDINGS) {
             let lead = Line::new()
                 .text(&format!("  {}. ", one.number))
                 .ink(Ink::Bad, &one.rule)
@@ -43,9 +46,12 @@ pub(super) fn put(explanation: &Explanation, list: &List, page: &mut Page) {
             };
             page.hanging(lead, Ink::Plain, &format!("{}{belongs}", one.summary));
         }
-        if list.findings_omitted > 0 {
-            let more = format!("and {} more that were not kept", count(list.findings_omitted));
-            page.line(Line::new().text("  ").ink(Ink::Dim, &more));
+        let more = list.findings.len().saturating_sub(MOST_FINDINGS) as u64;
+        for (more, what) in [(more, "by their numbers"), (list.findings_omitted, "not kept")] {
+            if more > 0 {
+                let more = format!("and {} more, {what}", count(more));
+                page.line(Line::new().text("  ").ink(Ink::Dim, &more));
+            }
         }
     }
 }
