@@ -253,6 +253,8 @@ fn full_mode_observes() {
     story.local(0, SYNC_CORE).serialized(0);
     let vector = Vector::CallFunctionSingle;
     story.irq(1, Kind::IrqEntry, vector, Frame::Interrupt);
+    // What the timer wakes up meanwhile is no concern of the call's.
+    story.queues(0, 0x3000, 1).sends(0, 1);
     story.event(1, Kind::CsdEntry, 0, &wire::CsdRun { func: SYNC_CORE }).serialized(1);
     story.event(1, Kind::CsdExit, 0, &wire::CsdRun { func: SYNC_CORE });
     story.irq(1, Kind::IrqExit, vector, Frame::Interrupt);
@@ -262,16 +264,33 @@ fn full_mode_observes() {
     let begin = call.call.begin_ns;
     assert_eq!(call.call.known_by, Known::SystemCall);
     assert_eq!(call.function_begin_ns, Some(begin + STEP));
-    assert_eq!(call.function_end_ns, Some(begin + 10 * STEP));
+    assert_eq!(call.function_end_ns, Some(begin + 12 * STEP));
     assert_eq!(call.looked_until, Until::AllSettled);
     for (cpu, tid) in call.cpus.iter().zip([CALLER, U]) {
         assert_eq!(cpu.outcome, Outcome::Covered);
         let sync = cpu.serialized.as_ref().expect("it serialized");
         assert_eq!((sync.cause, sync.evidence), ("ipi_sync_core", Evidence::Observed));
+        let work = cpu.work.as_ref().expect("its function");
+        assert_eq!((work.handler_serialized, work.ipi_ns), (Some(true), None));
         let user = cpu.user.as_ref().expect("user code");
         assert_eq!((user.tid, user.evidence, user.way), (tid, Evidence::Observed, Some("sysret")));
         assert_eq!(user.since_ns, Some(user.seen_ns));
     }
+}
+
+/// a493d1ca1a03: the function runs, and does nothing; the interrupt's IRET saves it.
+#[test]
+fn a_function_that_does_nothing_is_told_as_such() {
+    let config = Config { ipi_sync_core: Promise::Probed, ..Config::default() };
+    let mut story = Story::caller_sleeper_and_runner(config);
+    story.call(0).queues(0, SYNC_CORE, 1).local(0, SYNC_CORE).serialized(0);
+    story.ipi(1, SYNC_CORE).call_returns(0, 0).sys_enter(1);
+    let other = &call(&story, 1).cpus[1];
+    let work = other.work.as_ref().expect("its function");
+    assert_eq!((work.handler, work.handler_serialized), (Some("ipi_sync_core"), Some(false)));
+    let sync = other.serialized.as_ref().expect("it serialized");
+    assert_eq!((sync.cause, sync.evidence), ("IRET", Evidence::Inferred));
+    assert_eq!(other.outcome, Outcome::Covered);
 }
 
 /// A call whose system call was not traced is known by its function.

@@ -1,7 +1,7 @@
 //! One call as it happens, CPU by CPU. What is decided is the model's; here it is written down.
 
 use tracer_common::{
-    model::{self, Answer, Config, Cpu, Event, Func, SyncPoint, Tri, UserRan},
+    model::{self, Answer, Config, Cpu, Event, Func, SyncCause, SyncPoint, Tri, UserRan},
     wire::Vector,
 };
 
@@ -40,6 +40,8 @@ pub(super) struct OneCpu {
     pub(super) works: Works,
     /// The first serialization since the call began, and when that became certain.
     pub(super) sync: Option<(SyncPoint, u64)>,
+    /// The last one when the model decided.
+    pub(super) last_sync: Option<SyncPoint>,
     pub(super) user: Option<(UserRan, Option<String>)>,
     pub(super) decided: Option<Decided>,
     pub(super) finding: Option<u64>,
@@ -49,7 +51,7 @@ pub(super) struct OneCpu {
 /// A call that is followed.
 #[derive(Debug)]
 pub(super) struct Detail {
-    config: Config,
+    pub(super) config: Config,
     pub(super) call: Call,
     pub(super) function_begin: Option<u64>,
     pub(super) function_end: Option<u64>,
@@ -59,6 +61,8 @@ pub(super) struct Detail {
     pub(super) cpus: Vec<OneCpu>,
     pub(super) until: u64,
     pub(super) ended: Option<Until>,
+    /// What was queued last on the caller's behalf was membarrier's: an IPI is then for that.
+    queueing: bool,
     /// CPUs that a probe saw go to user mode are asked once, a little after the return.
     asked: bool,
 }
@@ -102,6 +106,7 @@ impl Detail {
             cpus: (0..seen.cpus() as u32).map(one).collect(),
             until: seen.ts,
             ended: None,
+            queueing: false,
             asked: false,
         }
     }
@@ -187,6 +192,11 @@ impl Detail {
     /// Whom the call targets, and what becomes of its function.
     fn work(&mut self, seen: &Seen<'_>, pending: &Pending) {
         let ts = seen.ts;
+        if let Event::CsdQueue { func, tid, .. } = seen.event
+            && *tid == self.call.tid
+        {
+            self.queueing = name(*func).is_some();
+        }
         let mine = |tid: u32| tid == self.call.tid && self.call.end_ns.is_none();
         match seen.event {
             Event::PrivateBegin(w) if mine(w.tid) => {
@@ -237,6 +247,9 @@ impl Detail {
                     one.works.begins(ts, name);
                 }
             }
+            Event::Serialized(sync) if sync.cause == SyncCause::IpiSyncCore as u8 => {
+                one.works.serializes();
+            }
             Event::CsdExit { func } if name(*func).is_some() => one.works.ends(ts),
             _ => {}
         }
@@ -252,8 +265,12 @@ impl Detail {
         }
     }
 
+    /// The caller sends an IPI. Those for its function it sends before it runs the function itself
+    /// (`kernel/smp.c:smp_call_function_many_cond`).
     fn ipi(&mut self, seen: &Seen<'_>, cpu: u32) {
-        if seen.state(seen.cpu).is_some_and(|c| c.irq_depth == 0)
+        if self.queueing
+            && self.decided.is_none()
+            && seen.state(seen.cpu).is_some_and(|c| c.irq_depth == 0)
             && let Some(one) = self.cpus.get_mut(cpu as usize)
         {
             one.works.ipi(seen.ts);
@@ -327,6 +344,7 @@ impl Detail {
             _ if one.sync.is_some() => Answer::Yes,
             _ => c.serialized_since(begin, self.config.skew),
         };
+        one.last_sync = Some(c.sync);
         one.decided = Some(Decided { ts: seen.ts, answer });
     }
 }

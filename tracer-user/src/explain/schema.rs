@@ -263,6 +263,8 @@ pub struct Work {
     pub handler_begin_ns: Option<u64>,
     /// When it ended.
     pub handler_end_ns: Option<u64>,
+    /// Whether this run of `ipi_sync_core` serialized; `null` where no probe sits on the instruction.
+    pub handler_serialized: Option<bool>,
 }
 
 /// A serialization.
@@ -270,8 +272,8 @@ pub struct Work {
 pub struct Serialized {
     /// When, at the earliest.
     pub ts_ns: u64,
-    /// When that became certain.
-    pub known_ns: u64,
+    /// When that became certain; `null` where that was not noted.
+    pub known_ns: Option<u64>,
     /// What it was.
     pub cause: &'static str,
     /// How it is known.
@@ -330,6 +332,8 @@ pub struct ExplainedCpu {
     pub work: Option<Work>,
     /// The first serialization after the call began.
     pub serialized: Option<Serialized>,
+    /// The last one before the model decided, if it is another.
+    pub serialized_last: Option<Serialized>,
     /// The first time that user code of the mm ran after the call had returned.
     pub user: Option<User>,
     /// Events of this CPU that were lost meanwhile.

@@ -1,7 +1,7 @@
 //! From what was collected to `unlazy.explain/1`.
 
 use tracer_common::{
-    model::{self, Answer, Skip, UserRan},
+    model::{self, Answer, Skip, SyncPoint, UserRan},
     wire::Frame,
 };
 
@@ -102,7 +102,7 @@ fn cpu(number: u32, one: &OneCpu, detail: &Detail, sees_csd: bool) -> ExplainedC
         && detail.call.known_by != Known::Work;
     let targeted = if one.targeted { Some(true) } else { sure.then_some(false) };
     let (outcome, why) = outcome(one, detail);
-    let work = one.works.told();
+    let work = one.works.told(detail.config.ipi_sync_core);
     ExplainedCpu {
         cpu: number,
         at_begin: one.at_begin.clone(),
@@ -113,12 +113,11 @@ fn cpu(number: u32, one: &OneCpu, detail: &Detail, sees_csd: bool) -> ExplainedC
             .filter(|_| targeted == Some(false) && work.is_none())
             .map(|skip| skipped(skip, one)),
         work,
-        serialized: one.sync.map(|(sync, known_ns)| Serialized {
-            ts_ns: sync.ts,
-            known_ns,
-            cause: sync.cause.name(),
-            evidence: evidence(sync.evidence),
-        }),
+        serialized: one.sync.map(|(sync, known_ns)| serialized(sync, Some(known_ns))),
+        serialized_last: one
+            .last_sync
+            .filter(|last| one.sync.is_some_and(|(first, _)| first.ts < last.ts))
+            .map(|sync| serialized(sync, None)),
         user: one.user.as_ref().map(|(ran, comm)| user(ran, comm.clone())),
         lost: one.lost,
         outcome,
@@ -126,6 +125,11 @@ fn cpu(number: u32, one: &OneCpu, detail: &Detail, sees_csd: bool) -> ExplainedC
         why,
         finding: one.finding,
     }
+}
+
+const fn serialized(sync: SyncPoint, known_ns: Option<u64>) -> Serialized {
+    let SyncPoint { ts, cause, evidence: known } = sync;
+    Serialized { ts_ns: ts, known_ns, cause: cause.name(), evidence: evidence(known) }
 }
 
 /// What it comes to, and why no more can be said.

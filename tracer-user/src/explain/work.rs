@@ -1,7 +1,7 @@
 //! The way of a call's function to one CPU: of `ipi_sync_core`, or of what was sent in its place.
 
 use tracer_common::{
-    model::{Event, Func},
+    model::{Event, Func, Promise},
     wire::Vector,
 };
 
@@ -63,12 +63,14 @@ struct Run {
     interrupt: Option<(u64, Vector)>,
     begin: u64,
     end: Option<u64>,
+    /// A probe saw it serialize.
+    serialized: bool,
 }
 
 /// Its way to a CPU, from one call.
 #[derive(Debug, Default)]
 pub(super) struct Works {
-    direct: Option<(u64, &'static str)>,
+    direct: Option<Run>,
     queued: Option<(u64, u32)>,
     ipi: Option<u64>,
     interrupt: Option<(u64, Vector)>,
@@ -78,15 +80,17 @@ pub(super) struct Works {
 
 impl Works {
     pub(super) fn direct(&mut self, ts: u64, name: &'static str) {
-        self.direct.get_or_insert((ts, name));
+        let (interrupt, begin, end) = (None, ts, None);
+        self.direct.get_or_insert(Run { name, interrupt, begin, end, serialized: false });
     }
 
     pub(super) fn queued(&mut self, ts: u64, before: u32) {
         self.queued.get_or_insert((ts, before));
     }
 
+    /// The caller sends an IPI.
     pub(super) fn ipi(&mut self, ts: u64) {
-        if self.queued.is_some() && !self.closed {
+        if self.queued.is_some() {
             self.ipi.get_or_insert(ts);
         }
     }
@@ -106,13 +110,27 @@ impl Works {
     /// One of membarrier's functions begins here, for whomever.
     pub(super) fn begins(&mut self, ts: u64, name: &'static str) {
         if self.queued.is_some() && !self.closed && self.runs.len() < RUNS {
-            self.runs.push(Run { name, interrupt: self.interrupt, begin: ts, end: None });
+            let (interrupt, begin, end) = (self.interrupt, ts, None);
+            self.runs.push(Run { name, interrupt, begin, end, serialized: false });
         }
     }
 
+    /// The one that began last, if it has not ended.
+    fn running(&mut self) -> Option<&mut Run> {
+        let Self { direct, runs, .. } = self;
+        runs.last_mut().into_iter().chain(direct).find(|run| run.end.is_none())
+    }
+
     pub(super) fn ends(&mut self, ts: u64) {
-        if let Some(run) = self.runs.last_mut() {
-            run.end.get_or_insert(ts);
+        if let Some(run) = self.running() {
+            run.end = Some(ts);
+        }
+    }
+
+    /// A probe sees the instruction.
+    pub(super) fn serializes(&mut self) {
+        if let Some(run) = self.running() {
+            run.serialized = true;
         }
     }
 
@@ -121,15 +139,24 @@ impl Works {
         self.closed = true;
     }
 
-    /// All in all.
-    pub(super) fn told(&self) -> Option<Work> {
-        if let Some((ts, name)) = self.direct {
-            return Some(Work {
-                direct: true,
-                handler: Some(name),
-                handler_begin_ns: Some(ts),
-                ..Work::default()
-            });
+    /// All in all. What is promised of `ipi_sync_core` says whether it can be told that it serialized.
+    pub(super) fn told(&self, promise: Promise) -> Option<Work> {
+        let serialized = |run: &Run| match promise {
+            Promise::Probed => Some(run.serialized),
+            Promise::Never => Some(false),
+            Promise::Assumed | Promise::Audited | Promise::Undecided => None,
+        };
+        let of = |run: Option<&Run>| Work {
+            handler: run.map(|run| run.name),
+            handler_begin_ns: run.map(|run| run.begin),
+            handler_end_ns: run.and_then(|run| run.end),
+            handler_serialized: run
+                .filter(|run| Some(run.name) == name(Func::SyncCore))
+                .and_then(serialized),
+            ..Work::default()
+        };
+        if let Some(run) = &self.direct {
+            return Some(Work { direct: true, ..of(Some(run)) });
         }
         let (queued, before) = self.queued?;
         // Those before it may have run unseen; once the call has returned, it has run too.
@@ -143,9 +170,7 @@ impl Works {
             ipi_ns: self.ipi,
             arrived_ns: interrupt.map(|(ts, _)| ts),
             vector: interrupt.map(|(_, vector)| vector.name()),
-            handler: run.map(|run| run.name),
-            handler_begin_ns: run.map(|run| run.begin),
-            handler_end_ns: run.and_then(|run| run.end),
+            ..of(run)
         })
     }
 }

@@ -33,7 +33,8 @@ pub(crate) const K: u32 = 7;
 /// Time between two events.
 pub(crate) const STEP: u64 = 1_000;
 
-const FUNCTIONS: [(u64, &str); 2] = [(0x1000, "ipi_sync_core"), (0x2000, "ipi_mb")];
+const FUNCTIONS: [(u64, &str); 3] =
+    [(0x1000, "ipi_sync_core"), (0x2000, "ipi_mb"), (0x3000, "another_function")];
 pub(crate) const SYNC_CORE: u64 = FUNCTIONS[0].0;
 pub(crate) const MB: u64 = FUNCTIONS[1].0;
 

@@ -38,7 +38,11 @@ pub(super) fn put(one: &ExplainedCpu, call: &ExplainedCall, page: &mut Page) {
                 let text = format!("too late, {}", serialized(sync, begin));
                 row("serialized", Ink::Plain, &text);
             }
-            Some(sync) => row("serialized", Ink::Plain, &serialized(sync, begin)),
+            Some(sync) => {
+                let last = one.serialized_last.as_ref().map(|last| serialized(last, begin));
+                let last = last.map_or_else(String::new, |last| format!("; last {last}"));
+                row("serialized", Ink::Plain, &format!("{}{last}", serialized(sync, begin)));
+            }
             None => row("serialized", Ink::Plain, "not seen to, since the call began"),
         }
         match &one.user {
@@ -106,9 +110,10 @@ fn way(work: &Work, begin: u64) -> String {
     let at = |ts: Option<u64>| ts.map_or_else(|| "?".to_owned(), |ts| since(ts, begin));
     if work.direct {
         return format!(
-            "the caller's own cpu: {} ran here by a direct call at {}",
+            "the caller's own cpu: {} ran here by a direct call at {}{}",
             work.handler.unwrap_or("it"),
-            at(work.handler_begin_ns)
+            at(work.handler_begin_ns),
+            and_serialized(work)
         );
     }
     let mut parts = vec![format!("targeted: queued at {}", at(work.queued_ns))];
@@ -125,9 +130,19 @@ fn way(work: &Work, begin: u64) -> String {
     });
     if let (Some(handler), Some(ts)) = (work.handler, work.handler_begin_ns) {
         let end = work.handler_end_ns.map(|end| format!(" to {}", since(end, begin)));
-        parts.push(format!("{handler} ran from {}{}", since(ts, begin), end.unwrap_or_default()));
+        let (end, and) = (end.unwrap_or_default(), and_serialized(work));
+        parts.push(format!("{handler} ran from {}{end}{and}", since(ts, begin)));
     }
     parts.join(", ")
+}
+
+/// What the function did, where that is known.
+const fn and_serialized(work: &Work) -> &'static str {
+    match work.handler_serialized {
+        Some(true) => " and serialized",
+        Some(false) => " and did NOT serialize",
+        None => "",
+    }
 }
 
 fn serialized(sync: &Serialized, begin: u64) -> String {
