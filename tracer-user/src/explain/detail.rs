@@ -35,7 +35,7 @@ pub(super) struct OneCpu {
     pub(super) targeted: bool,
     /// Why it was left alone.
     pub(super) skipped: Option<model::Skip>,
-    /// It ran the mm from before the call began until it was clear that it would be left alone.
+    /// One thread of the mm ran from before the call began until it ran user code again.
     pub(super) missed: bool,
     pub(super) works: Works,
     /// The first serialization since the call began, and when that became certain.
@@ -300,9 +300,6 @@ impl Detail {
             one.at_decision.get_or_insert_with(|| ran(seen, c));
             let noted = c.left_alone.filter(|left| (left.ts, left.mm) == (seen.ts, mm));
             one.skipped = Some(noted.map_or_else(|| c.why_left_alone(mm), |left| left.why));
-            one.missed = one.at_begin.logical_mm == Some(mm)
-                && c.logical == mm
-                && c.switched_at.saturating_add(self.config.skew) < self.call.begin_ns;
         }
     }
 
@@ -344,6 +341,11 @@ impl Detail {
             _ if one.sync.is_some() => Answer::Yes,
             _ => c.serialized_since(begin, self.config.skew),
         };
+        // A thread that exits lets go of its mm unseen (kernel/exit.c:exit_mm), so it takes user code
+        // to show that the mm was there all the while.
+        one.missed = one.at_begin.logical_mm == Some(mm)
+            && one.user.as_ref().is_some_and(|(ran, _)| Some(ran.tid) == one.at_begin.tid)
+            && c.switched_at.saturating_add(self.config.skew) < begin;
         one.last_sync = Some(c.sync);
         one.decided = Some(Decided { ts: seen.ts, answer });
     }

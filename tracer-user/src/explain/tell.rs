@@ -182,8 +182,13 @@ fn skipped(skip: Skip, one: &OneCpu) -> Skipped {
         Skip::IdleOther => ("idle_other", skip.name()),
         Skip::OtherMm => ("other_mm", skip.name()),
         Skip::Offline => ("offline", skip.name()),
-        Skip::Raced if one.missed => ("missed", "though it ran this mm all the while"),
-        Skip::Raced => ("raced", skip.name()),
+        Skip::Raced if one.missed => {
+            ("missed", "though it ran this mm all the while, as far as was seen")
+        }
+        Skip::Raced => (
+            "raced",
+            "it ran this mm when the call's work was seen, but not, or not yet, when the call looked",
+        ),
         Skip::Unknown => ("unknown", "why is not known, as its state was not"),
     };
     Skipped { reason, what }
