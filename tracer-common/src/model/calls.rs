@@ -3,7 +3,6 @@
 use super::{
     At, Cpu, Evidence, Func, Model, Store, SyncCause,
     deferred::Check,
-    mm::Skip,
     state::{LeftAlone, MmId},
     task::{Call, CallOrigin},
     verdict::{Doubt, Rule},
@@ -224,10 +223,10 @@ impl Model {
         while cpu < cpus {
             if !call.targeted(cpu) {
                 let why = if cpu == at.cpu {
-                    Some(Self::why_skipped(c, call.mm))
+                    Some(c.why_left_alone(call.mm))
                 } else {
                     s.cpu(cpu).map(|other| {
-                        let why = Self::why_skipped(other, call.mm);
+                        let why = other.why_left_alone(call.mm);
                         other.left_alone = Some(LeftAlone { ts: at.ts, mm: call.mm, why });
                         why
                     })
@@ -237,25 +236,6 @@ impl Model {
                 }
             }
             cpu += 1;
-        }
-    }
-
-    fn why_skipped(c: &Cpu, mm: MmId) -> Skip {
-        if c.offline {
-            Skip::Offline
-        } else if !c.known {
-            Skip::Unknown
-        } else if c.logical == mm {
-            Skip::Raced
-        } else if c.logical != 0 {
-            Skip::OtherMm
-        } else {
-            match (c.tid == 0, c.active == mm) {
-                (true, true) => Skip::IdleLazy,
-                (true, false) => Skip::IdleOther,
-                (false, true) => Skip::KthreadLazy,
-                (false, false) => Skip::KthreadOther,
-            }
         }
     }
 

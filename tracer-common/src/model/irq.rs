@@ -3,7 +3,11 @@
 //! An exit tracepoint comes before its IRET, and on the way out the kernel may switch to another
 //! task; the interrupted one then executes its IRET when it runs again.
 
-use super::{At, Cpu, Event, Evidence, Model, Store, SyncCause, rules::r2, state::Way};
+use super::{
+    At, Cpu, Event, Evidence, Model, Store, SyncCause,
+    rules::r2,
+    state::{UserRan, Way},
+};
 use crate::wire::{Frame, Irq, Vector, switch_flags};
 
 impl Model {
@@ -101,6 +105,15 @@ impl Model {
                 // have interrupted this CPU one way or the other.
                 c.maybe_sync = c.maybe_sync.max(since);
                 let skew = self.config.skew;
+                c.user = UserRan {
+                    ts: at.ts,
+                    since,
+                    mm: c.logical,
+                    tid,
+                    frame: Frame::Interrupt,
+                    evidence: Evidence::Inferred,
+                    on_its_way: true,
+                };
                 r2::judge(s, c, at, c.logical, tid, Evidence::Inferred, skew);
             }
             Way::InSyscall | Way::Leaving(..) | Way::User => {

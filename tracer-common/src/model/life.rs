@@ -49,6 +49,7 @@ impl Model {
             maybe_sync: ts,
             kernel_iret: true,
             r2_checked: c.r2_checked,
+            r2_answer: c.r2_answer,
             r3_checked: c.r3_checked,
             last_ts: c.last_ts,
             inconclusive: c.inconclusive,

@@ -42,10 +42,10 @@ pub use evidence::{Evidence, SyncCause, SyncPoint};
 pub use mm::{CallCounts, Mm, SKIPS, Skip};
 pub use promise::Promise;
 pub use rq::RunQueue;
-pub use state::{Cpu, Debt, Entered, InSwitch, LeftAlone, MAX_CPUS, MmId, Tri, Way};
+pub use state::{Cpu, Debt, Entered, InSwitch, LeftAlone, MAX_CPUS, MmId, Tri, UserRan, Way};
 pub use store::Store;
 pub use task::{Call, CallOrigin, PendingFlush, Task};
-pub use verdict::{DOUBTS, Divergence, Doubt, Finding, Rule, RuleTally, Severity, Tally};
+pub use verdict::{Answer, DOUBTS, Divergence, Doubt, Finding, Rule, RuleTally, Severity, Tally};
 
 use deferred::{Check, Deferred};
 

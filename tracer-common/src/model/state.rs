@@ -1,6 +1,11 @@
 //! What the model remembers of each CPU.
 
-use super::{evidence::SyncPoint, mm::Skip, rq::RunQueue};
+use super::{
+    evidence::{Evidence, SyncPoint},
+    mm::Skip,
+    rq::RunQueue,
+    verdict::{Answer, Doubt},
+};
 use crate::wire::{Frame, membarrier_state};
 
 /// The most CPUs the model can tell apart.
@@ -86,6 +91,25 @@ pub struct LeftAlone {
     pub why: Skip,
 }
 
+/// User code that ran on a CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UserRan {
+    /// When that became certain, in nanoseconds: it ran until then; 0 for never.
+    pub ts: u64,
+    /// When it returned to user mode at the earliest; 0 if not known.
+    pub since: u64,
+    /// Of which mm.
+    pub mm: MmId,
+    /// Which thread.
+    pub tid: u32,
+    /// How it had returned.
+    pub frame: Frame,
+    /// How that return is known: a probe saw it, or what came next shows it.
+    pub evidence: Evidence,
+    /// It was on its way back by IRET, and need not have arrived.
+    pub on_its_way: bool,
+}
+
 /// What is known of one CPU.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, as the kernel has them")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -164,6 +188,10 @@ pub struct Cpu {
     pub left_alone: Option<LeftAlone>,
     /// R2: the latest call start that this CPU was checked against, and the mm it was for.
     pub r2_checked: (MmId, u64),
+    /// R2: what came of that check.
+    pub r2_answer: Answer,
+    /// User code of a SYNC_CORE-registered mm, or of another whose tasks are traced, that ran last.
+    pub user: UserRan,
     /// `ctxs[loaded_mm_asid]`: mm and generation, when last read; mm 0 if unknown.
     pub slot: (MmId, u64),
     /// The ASID in use is a global one, flushed by broadcast: it has no slot.
@@ -181,5 +209,41 @@ impl Cpu {
     #[must_use]
     pub const fn registered(&self) -> bool {
         self.state & membarrier_state::SYNC_CORE != 0
+    }
+
+    /// Whether it has serialized since a SYNC_CORE call began at `begin`, for clocks that agree up
+    /// to `skew` (both in nanoseconds): what R2 asks.
+    #[must_use]
+    pub const fn serialized_since(&self, begin: u64, skew: u64) -> Answer {
+        if self.sync.ts > begin.saturating_add(skew) {
+            Answer::Yes
+        } else if self.sync.ts.saturating_add(skew) >= begin {
+            Answer::Doubted(Doubt::Clock)
+        } else if self.maybe_sync.saturating_add(skew) >= begin {
+            Answer::Doubted(Doubt::Unseen)
+        } else {
+            Answer::No
+        }
+    }
+
+    /// Why a SYNC_CORE call of `mm` leaves it alone, if the call finds it as it is now.
+    #[must_use]
+    pub const fn why_left_alone(&self, mm: MmId) -> Skip {
+        if self.offline {
+            Skip::Offline
+        } else if !self.known {
+            Skip::Unknown
+        } else if self.logical == mm {
+            Skip::Raced
+        } else if self.logical != 0 {
+            Skip::OtherMm
+        } else {
+            match (self.tid == 0, self.active == mm) {
+                (true, true) => Skip::IdleLazy,
+                (true, false) => Skip::IdleOther,
+                (false, true) => Skip::KthreadLazy,
+                (false, false) => Skip::KthreadOther,
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     At, Cpu, Evidence, Model, Store, SyncCause,
     rules::{r1, r2, r3},
-    state::{MmId, Way},
+    state::{MmId, UserRan, Way},
 };
 use crate::wire::{Fault, Frame, Syscall, UserReturn, membarrier_state};
 
@@ -19,6 +19,7 @@ impl Model {
         }
         Self::settle_dark_mm(s, c, mm);
         Self::settle_kernel_iret(c, at);
+        c.user = Self::way_back(c, at, mm, tid);
         match c.way {
             Way::User => {}
             Way::Leaving(frame, since) => {
@@ -29,6 +30,18 @@ impl Model {
             Way::InSyscall | Way::Unknown => c.maybe_sync = at.ts,
         }
         self.judge(s, c, at, mm, tid, Evidence::Inferred);
+    }
+
+    /// How user code of `mm`, which ran until just now, had come to run.
+    fn way_back(c: &Cpu, at: At, mm: MmId, tid: u32) -> UserRan {
+        let known = UserRan { ts: at.ts, mm, tid, ..c.user };
+        match c.way {
+            Way::User if (c.user.mm, c.user.tid) == (mm, tid) => known,
+            Way::Leaving(frame, since) => {
+                UserRan { since, frame, evidence: Evidence::Inferred, on_its_way: false, ..known }
+            }
+            _ => UserRan { ts: at.ts, mm, tid, evidence: Evidence::Inferred, ..UserRan::default() },
+        }
     }
 
     /// The task has gone on past the kernel code in which it may have had to execute an IRET: it has
@@ -170,6 +183,15 @@ impl Model {
             let frame = Self::frame_out(c, w.frame);
             Self::settle_kernel_iret(c, at);
             s.tally().returns_observed += 1;
+            c.user = UserRan {
+                ts: at.ts,
+                since: at.ts,
+                mm: w.mm,
+                tid: w.tid,
+                frame,
+                evidence: Evidence::Observed,
+                on_its_way: false,
+            };
             self.returned(s, c, at, frame, at.ts, Evidence::Observed);
             self.judge(s, c, at, w.mm, w.tid, Evidence::Observed);
         }

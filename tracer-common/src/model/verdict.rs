@@ -130,6 +130,18 @@ impl Doubt {
     }
 }
 
+/// Whether a CPU has serialized since something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Answer {
+    /// Surely.
+    Yes,
+    /// That can't be decided.
+    Doubted(Doubt),
+    /// Surely not.
+    #[default]
+    No,
+}
+
 /// Which mismatch R7 found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(usize)]

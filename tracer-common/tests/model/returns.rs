@@ -3,7 +3,9 @@
 
 use crate::common::{A, IDLE, Kernel, OnCpu, REGISTERED, Who, kthread, user};
 use tracer_common::{
-    model::{Config, Event, Func, Promise, Rule, Store},
+    model::{
+        Answer, Config, Cpu, Doubt, Event, Evidence, Func, Promise, Rule, Skip, Store, UserRan,
+    },
     wire::{Frame, Syscall, Vector},
 };
 
@@ -192,4 +194,90 @@ fn an_nmi_pays() {
     k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().sleeps_for(IDLE);
     k.cpu(1).yields_to(user(U, A)).nmi().round_trip();
     k.clean().checked(Rule::R1, 2);
+}
+
+/// What a CPU tells of the user code that ran last, and of R2's last check.
+#[test]
+fn a_cpu_tells_how_its_user_code_came_back() {
+    let mut k = two_threads();
+    let ran = |k: &mut Kernel| k.store.cpu(1).unwrap().user;
+    assert_eq!(ran(&mut k).ts, k.now, "U entered a system call");
+    assert_eq!(
+        (ran(&mut k).frame, ran(&mut k).since),
+        (Frame::Unknown, 0),
+        "from where nobody looked"
+    );
+
+    alone(&mut k.cpu(0));
+    k.cpu(1).sys_exit();
+    let left = k.now;
+    k.cpu(1).in_user().sys_enter();
+    let expected = UserRan {
+        ts: k.now,
+        since: left,
+        mm: A,
+        tid: U,
+        frame: Frame::Sysret,
+        evidence: Evidence::Inferred,
+        on_its_way: false,
+    };
+    assert_eq!(ran(&mut k), expected);
+    k.found(&[(Rule::R2, 1, U)]);
+    let checked = *k.store.cpu(1).unwrap();
+    assert_eq!((checked.r2_checked.0, checked.r2_answer), (A, Answer::No));
+
+    // Interrupted again and again, and seen by nothing else.
+    k.cpu(1).sys_exit().in_user().tick();
+    assert_eq!(
+        (ran(&mut k).frame, ran(&mut k).on_its_way),
+        (Frame::Sysret, false),
+        "the first shows it"
+    );
+    k.cpu(1).tick();
+    assert_eq!((ran(&mut k).frame, ran(&mut k).on_its_way), (Frame::Interrupt, true));
+    assert_eq!(ran(&mut k).ts, k.now - 1_000, "as the second began");
+
+    k.cpu(0).sys_enter().sys_exit().in_user().call().queues(Func::SyncCore, 1);
+    k.cpu(0).local(Func::SyncCore);
+    k.cpu(1).ipi_and_back(Func::SyncCore);
+    k.cpu(0).call_returns();
+    k.cpu(1).tick();
+    let checked = *k.store.cpu(1).unwrap();
+    assert_eq!(checked.r2_answer, Answer::Yes);
+    assert_eq!(checked.serialized_since(checked.r2_checked.1, 100), Answer::Yes);
+    assert_eq!(checked.serialized_since(k.now + 1_000, 100), Answer::No);
+    let since = checked.maybe_sync;
+    assert!(since > checked.sync.ts + 100, "the tick may have come before the IRET");
+    assert_eq!(checked.serialized_since(since, 100), Answer::Doubted(Doubt::Unseen));
+    let close = checked.sync.ts + 50;
+    assert_eq!(checked.serialized_since(close, 100), Answer::Doubted(Doubt::Clock));
+}
+
+#[test]
+fn a_probe_on_the_way_out_tells_how_user_code_came_back() {
+    let mut k = Kernel::full(Config::default());
+    k.cpu(1).yields_to(user(U, A)).sys_enter().sys_exit().user_return();
+    let returned = k.store.cpu(1).unwrap().user;
+    assert_eq!((returned.ts, returned.since), (k.now, k.now));
+    assert_eq!((returned.frame, returned.evidence), (Frame::Sysret, Evidence::Observed));
+    k.cpu(1).sys_enter();
+    let ran = k.store.cpu(1).unwrap().user;
+    assert_eq!(ran, UserRan { ts: k.now, ..returned });
+}
+
+#[test]
+fn why_a_call_leaves_a_cpu_alone() {
+    let cpu = |tid, logical, active| Cpu { known: true, tid, logical, active, ..Cpu::default() };
+    for (cpu, why) in [
+        (Cpu::default(), Skip::Unknown),
+        (Cpu { offline: true, ..cpu(U, A, A) }, Skip::Offline),
+        (cpu(U, A, A), Skip::Raced),
+        (cpu(U, 99, 99), Skip::OtherMm),
+        (cpu(0, 0, A), Skip::IdleLazy),
+        (cpu(0, 0, 99), Skip::IdleOther),
+        (cpu(K, 0, A), Skip::KthreadLazy),
+        (cpu(K, 0, 99), Skip::KthreadOther),
+    ] {
+        assert_eq!(cpu.why_left_alone(A), why);
+    }
 }

@@ -1,6 +1,6 @@
 //! Looking on while events are judged.
 
-use tracer_common::model::{Cpu, Event, Mm};
+use tracer_common::model::{Cpu, Event, Mm, Task};
 
 use super::{Engine, Told, names::Names, store::UserStore};
 
@@ -65,6 +65,11 @@ impl Seen<'_> {
     /// An mm of interest as it is now.
     pub fn mm(&self, id: u64) -> Option<&Mm> {
         self.store.mm_ref(id)
+    }
+
+    /// A task of interest as it is now.
+    pub fn task(&self, tid: u32) -> Option<&Task> {
+        self.store.task_ref(tid)
     }
 
     /// A thread's name.

@@ -94,6 +94,10 @@ impl UserStore {
         self.mms.get(&id)
     }
 
+    pub(super) fn task_ref(&self, tid: u32) -> Option<&Task> {
+        self.tasks.get(&tid)
+    }
+
     pub(super) fn cpus_iter(&self) -> impl ExactSizeIterator<Item = &Cpu> {
         self.cpus.iter()
     }

@@ -2,7 +2,7 @@
 //! unless it serialized after the call began.
 
 use super::{
-    super::{At, Config, Cpu, Evidence, Finding, MmId, Rule, Store, verdict::Doubt},
+    super::{Answer, At, Config, Cpu, Evidence, Finding, MmId, Rule, Store},
     finding, for_each_in_user, report,
 };
 
@@ -24,20 +24,15 @@ pub(in crate::model) fn judge<S: Store>(
         return;
     }
     c.r2_checked = (mm, begin);
-    if c.sync.ts > begin.saturating_add(skew) {
-        s.tally().passed(Rule::R2, c.sync.evidence.max(evidence));
-        return;
+    c.r2_answer = c.serialized_since(begin, skew);
+    match c.r2_answer {
+        Answer::Yes => s.tally().passed(Rule::R2, c.sync.evidence.max(evidence)),
+        Answer::Doubted(doubt) => {
+            c.inconclusive += 1;
+            s.tally().doubted(Rule::R2, doubt);
+        }
+        Answer::No => found(s, c, at, (mm, tid), begin, evidence),
     }
-    let doubt = if c.sync.ts.saturating_add(skew) >= begin {
-        Doubt::Clock
-    } else if c.maybe_sync.saturating_add(skew) >= begin {
-        Doubt::Unseen
-    } else {
-        found(s, c, at, (mm, tid), begin, evidence);
-        return;
-    };
-    c.inconclusive += 1;
-    s.tally().doubted(Rule::R2, doubt);
 }
 
 fn found<S: Store>(
@@ -63,12 +58,13 @@ pub(in crate::model) fn judge_running<S: Store>(
 ) {
     let skew = config.skew;
     for_each_in_user(s, at, mm, config, |s, c, there| {
-        if c.sync.ts.saturating_add(skew) < begin && c.maybe_sync.saturating_add(skew) < begin {
-            c.r2_checked = (mm, begin);
-            found(s, c, there, (mm, c.tid), begin, Evidence::Observed);
-        } else if c.sync.ts > begin.saturating_add(skew) {
-            c.r2_checked = (mm, begin);
-            s.tally().passed(Rule::R2, c.sync.evidence);
+        let answer = c.serialized_since(begin, skew);
+        match answer {
+            Answer::Yes => s.tally().passed(Rule::R2, c.sync.evidence),
+            Answer::No => found(s, c, there, (mm, c.tid), begin, Evidence::Observed),
+            // Its next return decides.
+            Answer::Doubted(_) => return,
         }
+        (c.r2_checked, c.r2_answer) = ((mm, begin), answer);
     });
 }

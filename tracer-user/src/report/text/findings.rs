@@ -1,6 +1,6 @@
 //! The findings, each with the chain of events that led there.
 
-use crate::report::{Evidence, Finding, Report, Severity};
+use crate::report::{ChainLink, Evidence, Finding, Report, Severity};
 
 use super::{
     number::{count, moment, relative_us},
@@ -52,25 +52,30 @@ fn one(nth: usize, finding: &Finding, report: &Report, page: &mut Page) {
     page.hanging(lead, Ink::Plain, &place);
     page.hanging(Line::new().text("     "), Ink::Plain, &finding.summary);
 
+    chain(&finding.chain, finding.ts_ns, page);
+    let at = format!("at {} s of {}", moment(finding.ts_ns), report.window.clock);
+    page.line(Line::new().text("     ").ink(Ink::Dim, &at));
+}
+
+/// What led to a finding at `ts_ns`, one line an event.
+pub(crate) fn chain(links: &[ChainLink], ts_ns: u64, page: &mut Page) {
     let mut table = Table::new(&[
         ("us", Kind::Right),
         ("cpu", Kind::Right),
         ("evidence", Kind::Text),
         ("what", Kind::Wrapped),
     ]);
-    for link in &finding.chain {
+    for link in links {
         table.row(vec![
-            Cell::text(&relative_us(link.ts_ns, finding.ts_ns)),
+            Cell::text(&relative_us(link.ts_ns, ts_ns)),
             Cell::text(&link.cpu.to_string()),
             Cell::text(link.evidence.name()).ink(evidence_ink(link.evidence)),
             Cell::text(&link.what),
         ]);
     }
-    if !finding.chain.is_empty() {
+    if !links.is_empty() {
         table.show(page);
     }
-    let at = format!("at {} s of {}", moment(finding.ts_ns), report.window.clock);
-    page.line(Line::new().text("     ").ink(Ink::Dim, &at));
 }
 
 fn evidence_ink(evidence: Evidence) -> Ink {

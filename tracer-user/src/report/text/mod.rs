@@ -21,11 +21,14 @@ mod verdict;
 
 use std::io::{self, IsTerminal, Write};
 
-use page::Page;
 pub use plain::printable;
 
-pub(crate) use number::{count, duration};
+pub(crate) use findings::chain;
+pub(crate) use number::{count, duration, moment, relative_us};
+pub(crate) use page::{Ink, Line, Page};
 pub(crate) use plain::{clip, width};
+pub(crate) use seen::{mm, thread};
+pub(crate) use table::{Cell, Kind, Table};
 
 use super::Report;
 

@@ -63,7 +63,7 @@ pub(crate) fn duration(ns: u64) -> String {
 }
 
 /// `ts` against `origin`, signed, in microseconds with the nanoseconds behind the point.
-pub(super) fn relative_us(ts: u64, origin: u64) -> String {
+pub(crate) fn relative_us(ts: u64, origin: u64) -> String {
     let ns = ts.abs_diff(origin);
     let sign = match ts.cmp(&origin) {
         std::cmp::Ordering::Less => "-",
@@ -74,7 +74,7 @@ pub(super) fn relative_us(ts: u64, origin: u64) -> String {
 }
 
 /// A moment as `seconds.nanoseconds`, the way dmesg and ftrace write it.
-pub(super) fn moment(ns: u64) -> String {
+pub(crate) fn moment(ns: u64) -> String {
     format!("{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000)
 }
 

@@ -8,7 +8,7 @@ use super::plain::{self, printable};
 
 /// What a piece of text is, from which its colour follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Ink {
+pub(crate) enum Ink {
     #[default]
     Plain,
     Head,
@@ -34,55 +34,55 @@ impl Ink {
 
 /// One line, in pieces.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Line(Vec<(Ink, String)>);
+pub(crate) struct Line(Vec<(Ink, String)>);
 
 impl Line {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Adds plain text.
-    pub(super) fn text(self, text: &str) -> Self {
+    pub(crate) fn text(self, text: &str) -> Self {
         self.ink(Ink::Plain, text)
     }
 
     /// Adds inked text. Everything shown comes through here, so escaping here is enough.
-    pub(super) fn ink(mut self, ink: Ink, text: &str) -> Self {
+    pub(crate) fn ink(mut self, ink: Ink, text: &str) -> Self {
         self.0.push((ink, printable(text)));
         self
     }
 
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.0.iter().map(|(_, text)| plain::width(text)).sum()
     }
 }
 
 /// Lines in the making.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(crate) struct Page {
     lines: Vec<Line>,
     width: usize,
 }
 
 impl Page {
-    pub(super) fn new(width: usize) -> Self {
+    pub(crate) fn new(width: usize) -> Self {
         Self { lines: Vec::new(), width }
     }
 
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.width
     }
 
-    pub(super) fn line(&mut self, line: Line) {
+    pub(crate) fn line(&mut self, line: Line) {
         self.lines.push(line);
     }
 
-    pub(super) fn blank(&mut self) {
+    pub(crate) fn blank(&mut self) {
         self.lines.push(Line::new());
     }
 
     /// A section's head, with a blank line before it.
-    pub(super) fn heading(&mut self, title: &str, aside: &str) {
+    pub(crate) fn heading(&mut self, title: &str, aside: &str) {
         self.blank();
         let mut line = Line::new().ink(Ink::Head, title);
         if !aside.is_empty() {
@@ -92,7 +92,7 @@ impl Page {
     }
 
     /// `text` after `lead`, its further lines indented to where it began.
-    pub(super) fn hanging(&mut self, lead: Line, ink: Ink, text: &str) {
+    pub(crate) fn hanging(&mut self, lead: Line, ink: Ink, text: &str) {
         let indent = lead.width();
         let pad = " ".repeat(indent);
         let mut lead = Some(lead);
@@ -106,7 +106,7 @@ impl Page {
     }
 
     /// Writes every line, cut to the width as a last resort, without spaces at the end.
-    pub(super) fn write(&self, to: &mut impl Write, colour: bool) -> io::Result<()> {
+    pub(crate) fn write(&self, to: &mut impl Write, colour: bool) -> io::Result<()> {
         for line in &self.lines {
             let mut left = self.width;
             let last = line.0.iter().rposition(|(_, text)| !text.trim_end().is_empty());

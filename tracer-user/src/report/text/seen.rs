@@ -5,7 +5,7 @@ use crate::report::{INIT_MM, NO_MM, Report};
 use super::page::{Ink, Line, Page};
 
 /// An mm the way every section writes it: its `ctx_id`, `-` for none, `?` for unknown.
-pub(super) fn mm(id: Option<u64>) -> String {
+pub(crate) fn mm(id: Option<u64>) -> String {
     match id {
         None => "?".to_owned(),
         Some(NO_MM) => "-".to_owned(),
@@ -15,7 +15,7 @@ pub(super) fn mm(id: Option<u64>) -> String {
 }
 
 /// A thread or process as `comm/id`.
-pub(super) fn thread(comm: Option<&str>, id: Option<u32>) -> String {
+pub(crate) fn thread(comm: Option<&str>, id: Option<u32>) -> String {
     let comm = comm.unwrap_or("?");
     match id {
         Some(id) => format!("{comm}/{id}"),

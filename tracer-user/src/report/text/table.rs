@@ -13,7 +13,7 @@ const INDENT: usize = 2;
 
 /// What a column holds, and so how it is aligned and how it gives way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A count: to the right; becomes short (`1.23M`) if room is scarce.
     Number,
     /// Text to the right, for example times; given way last.
@@ -26,7 +26,7 @@ pub(super) enum Kind {
 
 /// One cell.
 #[derive(Debug, Clone)]
-pub(super) struct Cell {
+pub(crate) struct Cell {
     value: Value,
     ink: Ink,
 }
@@ -38,20 +38,20 @@ enum Value {
 }
 
 impl Cell {
-    pub(super) fn text(text: &str) -> Self {
+    pub(crate) fn text(text: &str) -> Self {
         Self { value: Value::Text(printable(text)), ink: Ink::Plain }
     }
 
-    pub(super) fn number(n: u64) -> Self {
+    pub(crate) fn number(n: u64) -> Self {
         Self { value: Value::Number(n), ink: Ink::Plain }
     }
 
     /// A count, or `?` if it is not known.
-    pub(super) fn maybe(n: Option<u64>) -> Self {
+    pub(crate) fn maybe(n: Option<u64>) -> Self {
         n.map_or_else(|| Self::text("?").ink(Ink::Dim), Self::number)
     }
 
-    pub(super) fn ink(self, ink: Ink) -> Self {
+    pub(crate) fn ink(self, ink: Ink) -> Self {
         Self { ink, ..self }
     }
 
@@ -72,18 +72,18 @@ struct Column {
 
 /// Rows under heads.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<Cell>>,
 }
 
 impl Table {
-    pub(super) fn new(columns: &[(&'static str, Kind)]) -> Self {
+    pub(crate) fn new(columns: &[(&'static str, Kind)]) -> Self {
         let columns = columns.iter().map(|&(head, kind)| Column { head, kind }).collect();
         Self { columns, rows: Vec::new() }
     }
 
-    pub(super) fn row(&mut self, row: Vec<Cell>) {
+    pub(crate) fn row(&mut self, row: Vec<Cell>) {
         debug_assert_eq!(row.len(), self.columns.len());
         self.rows.push(row);
     }
@@ -131,7 +131,7 @@ impl Table {
     }
 
     /// Puts the table on the page.
-    pub(super) fn show(&self, page: &mut Page) {
+    pub(crate) fn show(&self, page: &mut Page) {
         let (widths, short) = self.layout(page.width());
         if self.columns.iter().any(|c| !c.head.is_empty()) {
             let heads = self.columns.iter().map(|c| Cell::text(c.head).ink(Ink::Dim));
