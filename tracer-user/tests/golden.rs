@@ -4,7 +4,10 @@
 //! After a change of the model that means to judge otherwise, run with `UPDATE_GOLDEN=1`, and read the
 //! difference.
 
-#![expect(clippy::panic, reason = "in an integration test; clippy exempts only what stands under #[test]")]
+#![expect(
+    clippy::panic,
+    reason = "in an integration test; clippy exempts only what stands under #[test]"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -19,6 +22,9 @@ use unlazy::{
     trace::{self, Range},
 };
 
+/// Rule, CPU, thread, mm, time.
+type Told = (String, u32, Option<u32>, Option<u64>, u64);
+
 /// What a recording comes to.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Expected {
@@ -29,8 +35,8 @@ struct Expected {
     lost: u64,
     /// By rule: checks, findings, undecided, excused.
     rules: BTreeMap<String, [u64; 4]>,
-    /// The findings that are told in detail: rule, CPU, thread, mm, time.
-    findings: Vec<(String, u32, Option<u32>, Option<u64>, u64)>,
+    /// The findings that are told in detail.
+    findings: Vec<Told>,
 }
 
 impl Expected {
@@ -178,6 +184,10 @@ fn ten_thousand_damages_find_nothing_new() {
         for finding in &report.findings {
             assert!(known(finding), "{} case {case}: {finding:#?}", of.display());
         }
-        assert!(whole || report.verdict != unlazy::report::Verdict::Clean || all.verdict == report.verdict);
+        assert!(
+            whole
+                || report.verdict != unlazy::report::Verdict::Clean
+                || all.verdict == report.verdict
+        );
     }
 }

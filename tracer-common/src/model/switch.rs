@@ -25,17 +25,18 @@ impl Model {
         let prev_kthread = flags & switch_flags::PREV_KTHREAD != 0;
         let exiting = flags & switch_flags::PREV_EXITING != 0;
         s.ran(w.prev_tid);
+        let mut loaded = true;
         if c.known {
             if !Self::recognize(c, w.prev_tid) && exiting && c.tid == c.tgid {
                 // A leader that exits while another thread calls execve: the two swap their pids
                 // (fs/exec.c:de_thread, exchange_tids).
                 c.tid = w.prev_tid;
             }
-            self.check_prev(s, c, at, flags, w);
+            loaded = self.check_prev(s, c, at, flags, w);
         } else {
             Self::settle_dark_mm(s, c, w.prev_mm);
         }
-        if w.prev_mm != 0 {
+        if w.prev_mm != 0 && loaded {
             // Whoever runs on an mm of its own has it loaded.
             c.real = w.prev_mm;
             c.lazy = Tri::No;
@@ -127,17 +128,27 @@ impl Model {
     }
 
     /// Holds what is said of the previous task against what was thought of it.
-    fn check_prev<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, flags: u16, w: &Switch) {
+    /// False if it has an mm that is not loaded yet.
+    fn check_prev<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, flags: u16, w: &Switch) -> bool {
         let prev_kthread = flags & switch_flags::PREV_KTHREAD != 0;
         let exiting = flags & switch_flags::PREV_EXITING != 0;
         r7::equal(s, c, at, Divergence::Task, u64::from(c.tid), u64::from(w.prev_tid));
         if c.tid != w.prev_tid {
-            return;
+            return true;
         }
         // Its CR3 write tells of exec_mmap, long before sched_process_exec does: without, this is the
         // first that is heard of it.
         let unseen_exec = !self.config.sees_cr3 && !prev_kthread && w.prev_mm != 0;
-        if w.prev_mm != c.logical && (prev_kthread || (w.prev_mm == 0 && exiting) || unseen_exec) {
+        // exec_mmap sets both mms and lets interrupts in before it loads the new one (`fs/exec.c`,
+        // without ARCH_WANT_IRQS_OFF_ACTIVATE_MM): who is preempted there has another one loaded. A
+        // new mm has a higher number than any before.
+        let half_exec = flags & switch_flags::PREEMPT != 0
+            && !prev_kthread
+            && c.logical != 0
+            && w.prev_mm > c.logical
+            && w.prev_mm == w.prev_active;
+        let in_exec = unseen_exec || half_exec;
+        if w.prev_mm != c.logical && (prev_kthread || (w.prev_mm == 0 && exiting) || in_exec) {
             // kthread_use_mm, kthread_unuse_mm, exit_mm or exec_mmap.
             Self::logical_changed_unseen(s, c, w.prev_mm, w.prev_state, unseen_exec);
             if prev_kthread && w.prev_mm != 0 {
@@ -153,9 +164,10 @@ impl Model {
             r7::equal(s, c, at, Divergence::Active, active, w.prev_active);
         }
         // Whoever runs on an mm of its own has it loaded; and no temporary one outlives its user.
-        if c.real != 0 && (w.prev_mm != 0 || c.temporary.is_some()) {
+        if c.real != 0 && (w.prev_mm != 0 || c.temporary.is_some()) && !half_exec {
             r7::equal(s, c, at, Divergence::Real, c.real, w.prev_active);
         }
+        !half_exec
     }
 
     /// The logical mm changed without a switch, at `since` or later: `kthread_use_mm`,

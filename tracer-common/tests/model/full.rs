@@ -1,6 +1,6 @@
 //! What only full mode sees, on kernels that are right but look odd.
 
-use crate::common::{A, B, IDLE, Kernel, kthread, user};
+use crate::common::{A, B, C, IDLE, Kernel, kthread, user};
 use tracer_common::{
     model::{Config, Divergence, Func, Promise, Rule, Store, SyncCause},
     wire::private_flags,
@@ -223,6 +223,17 @@ fn execs() {
     k.cpu(1).sleeps_for(user(U, A)).user_return();
     k.clean();
     assert_eq!(k.inconclusive(Rule::R6), 0);
+}
+
+/// An exec that is preempted before it has loaded its new mm: CR3 is written when it runs again.
+#[test]
+fn an_exec_preempted_in_the_middle() {
+    for next in [kthread(K), user(T, A)] {
+        let mut k = two_in_user_mode(Config::default());
+        let new = user(U, A).with_mm(C);
+        k.cpu(1).sys_enter().becomes(new).preempted_by(next).sleeps_for(new).user_return();
+        k.clean();
+    }
 }
 
 /// `__mmdrop` runs where the last reference goes: after the switch, in `kthread_use_mm`, from an RCU
