@@ -85,8 +85,10 @@ impl Order {
             record.late = ts < self.last_ts;
         }
         let ts = ts.max(self.last_ts);
-        let behind = self.ready.iter().rev().take_while(|&&(later, _)| later > ts).count();
-        self.ready.insert(self.ready.len() - behind, (ts, item));
+        match self.ready.iter().rev().take_while(|&&(later, _)| later > ts).count() {
+            0 => self.ready.push_back((ts, item)),
+            behind => self.ready.insert(self.ready.len() - behind, (ts, item)),
+        }
     }
 
     fn take_held(&mut self) {
