@@ -23,6 +23,7 @@ enum Command {
     Check(commands::check::Args),
     Record(commands::record::Args),
     Report(commands::report::Args),
+    Export(commands::export::Args),
     Stress(commands::stress::Args),
 }
 
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(args, &start),
         Command::Record(args) => commands::record::run(args, &start),
         Command::Report(args) => commands::report::run(args),
+        Command::Export(args) => commands::export::run(args),
         Command::Stress(args) => commands::stress::run(args),
     });
     match done {

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod doctor;
+pub mod export;
 mod found;
 pub mod record;
 pub mod report;
