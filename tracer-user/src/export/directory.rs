@@ -63,19 +63,15 @@ impl Directory {
             // Some file systems find out only now that there is no room.
             fs::File::open(entry?.path())?.sync_all()?;
         }
-        match fs::metadata(&target) {
-            Ok(_) => {
-                strangers(&target, names)?;
-                // The two change places at once; what was there goes as the other is dropped.
-                let flags = rustix::fs::RenameFlags::EXCHANGE;
-                let here = rustix::fs::CWD;
-                rustix::fs::renameat_with(here, staged.path(), here, &target, flags)?;
-            }
-            Err(_) => {
-                fs::rename(staged.path(), &target)?;
-                // It is no longer where it would be removed.
-                let _ = staged.keep();
-            }
+        if target.exists() {
+            strangers(&target, names)?;
+            // The two change places at once; what was there goes as the other is dropped.
+            let (here, flags) = (rustix::fs::CWD, rustix::fs::RenameFlags::EXCHANGE);
+            rustix::fs::renameat_with(here, staged.path(), here, &target, flags)?;
+        } else {
+            fs::rename(staged.path(), &target)?;
+            // It is no longer where it would be removed.
+            let _ = staged.keep();
         }
         Ok(())
     }

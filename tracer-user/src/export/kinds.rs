@@ -2,6 +2,7 @@
 
 use tracer_common::{model::Event, wire::Kind};
 
+#[expect(clippy::enum_glob_use, reason = "a table of them")]
 use super::Field::{self, *};
 
 /// The name of an event's kind: the record's, where it is one.

@@ -32,7 +32,8 @@ const STEP: u64 = 4;
 /// What began on the track of interrupts and has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Running {
-    Interrupt,
+    /// By its number.
+    Interrupt(u8),
     Function,
 }
 
@@ -107,7 +108,7 @@ impl Lane {
         }
     }
 
-    fn mm_begins<W: Write>(&self, ts: u64, track: u64, mm: u64, to: &mut Packets<W>) {
+    fn mm_begins<W: Write>(ts: u64, track: u64, mm: u64, to: &mut Packets<W>) {
         let name = mm_name(mm);
         let notes = vec![note("ctx_id", Annotated::Uint(mm))];
         to.begin(ts, On { track, name: &name, notes, ..On::default() });
@@ -121,7 +122,7 @@ impl Lane {
                 to.end(ts, self.logical(), Vec::new());
             }
             if let Some(mm) = now.logical {
-                self.mm_begins(ts, self.logical(), mm, to);
+                Self::mm_begins(ts, self.logical(), mm, to);
             }
         }
         // Laziness is a slice inside the real mm's.
@@ -135,7 +136,7 @@ impl Lane {
                 to.end(ts, self.real(), Vec::new());
             }
             if let Some(mm) = now.real {
-                self.mm_begins(ts, self.real(), mm, to);
+                Self::mm_begins(ts, self.real(), mm, to);
             }
         }
         if lazy(now) && (other || !lazy(before)) {
@@ -146,13 +147,7 @@ impl Lane {
     /// Nothing is known any more, or nothing follows: all slices end.
     pub(super) fn close<W: Write>(&mut self, ts: u64, to: &mut Packets<W>) {
         self.mms(ts, Mms::default(), to);
-        self.leave_all(ts, to);
-    }
-
-    fn leave_all<W: Write>(&mut self, ts: u64, to: &mut Packets<W>) {
-        for _ in self.running.drain(..) {
-            to.end(ts, FIRST + u64::from(self.cpu) * STEP + 3, Vec::new());
-        }
+        self.leave_from(ts, 0, to);
     }
 
     fn enter<W: Write>(&mut self, ts: u64, what: Running, on: On<'_>, to: &mut Packets<W>) {
@@ -162,12 +157,17 @@ impl Lane {
         }
     }
 
-    /// Ends the innermost of its sort, and what is left open inside of it.
-    fn leave<W: Write>(&mut self, ts: u64, what: Running, to: &mut Packets<W>) {
-        if let Some(at) = self.running.iter().rposition(|&one| one == what) {
-            for _ in self.running.drain(at..) {
-                to.end(ts, FIRST + u64::from(self.cpu) * STEP + 3, Vec::new());
-            }
+    /// Ends the innermost of these, and what is left open inside of it.
+    fn leave<W: Write>(&mut self, ts: u64, which: fn(&Running) -> bool, to: &mut Packets<W>) {
+        let at = self.running.iter().rposition(which);
+        self.leave_from(ts, at.unwrap_or(usize::MAX), to);
+    }
+
+    /// Ends what is open from this depth on.
+    fn leave_from<W: Write>(&mut self, ts: u64, at: usize, to: &mut Packets<W>) {
+        for _ in at..self.running.len() {
+            self.running.pop();
+            to.end(ts, self.interrupts(), Vec::new());
         }
     }
 
@@ -183,17 +183,30 @@ impl Lane {
             |name| On { track: self.interrupts(), name, flow_ends: arrived, ..On::default() };
         match seen.event {
             // No switch in the middle of an interrupt: an end went unseen.
-            Event::Switch { .. } => self.leave_all(ts, to),
+            Event::Switch { .. } => self.leave_from(ts, 0, to),
             Event::IrqEntry(irq) => {
                 let name = Vector::from_u8(irq.vector).map_or("unknown", Vector::name);
-                self.enter(ts, Running::Interrupt, here(name), to);
+                let on = here(name);
+                // None interrupts itself: its end went unseen, as it does before that probe is there.
+                let running = Running::Interrupt(irq.vector);
+                let again = self.running.iter().position(|&one| one == running);
+                self.leave_from(ts, again.unwrap_or(usize::MAX), to);
+                self.enter(ts, running, on, to);
             }
-            Event::IrqExit(_) => self.leave(ts, Running::Interrupt, to),
+            Event::IrqExit(_) => self.leave(ts, |one| matches!(one, Running::Interrupt(_)), to),
             Event::CsdEntry { func } => {
                 let name = func_name(*func).unwrap_or("another function");
                 self.enter(ts, Running::Function, here(name), to);
             }
-            Event::CsdExit { .. } => self.leave(ts, Running::Function, to),
+            // The caller's own share, by a direct call.
+            Event::CsdLocal { func, local } => {
+                let name = seen.function(local.func).or(func_name(*func));
+                let mut on = here(name.unwrap_or("another function"));
+                on.notes.push(note("own_call", Annotated::Bool(true)));
+                on.notes.push(note("tid", Annotated::Uint(local.tid.into())));
+                self.enter(ts, Running::Function, on, to);
+            }
+            Event::CsdExit { .. } => self.leave(ts, |&one| one == Running::Function, to),
             // No tracepoint tells its end.
             Event::Handler { func, .. } => {
                 to.instant(ts, here(func_name(*func).unwrap_or("another function")));
@@ -215,7 +228,7 @@ impl Lane {
                 to.instant(ts, here(SyncCause::from_u8(sync.cause).name()));
             }
             Event::Gap { lost } => {
-                self.leave_all(ts, to);
+                self.leave_from(ts, 0, to);
                 let mut on = On { track: self.interrupts(), name: "events lost", ..On::default() };
                 on.notes.push(note("lost", Annotated::Uint(*lost)));
                 to.instant(ts, on);

@@ -43,7 +43,7 @@ use self::{
 use super::{ExportError, Exporter, Flows, Mms, calls::is_membarrier, words::func_name};
 use crate::{
     engine::{Observer, Seen},
-    report::{Attach, Finding, Report},
+    report::{Attach, ChainLink, Finding, Probe, Report},
     stream::Facts,
 };
 
@@ -74,9 +74,8 @@ pub struct Perfetto<W> {
 impl<W: Write> Perfetto<W> {
     /// Writes to `to` what happened from `from` on, in nanoseconds of the run's clock.
     pub fn new(to: W, facts: &Facts, from: u64) -> Self {
-        let queue = |probe: &crate::report::Probe| {
-            probe.name == "csd:csd_queue_cpu" && probe.state == Attach::Attached
-        };
+        let queue =
+            |probe: &Probe| probe.name == "csd:csd_queue_cpu" && probe.state == Attach::Attached;
         Self {
             to: Packets::new(to),
             from,
@@ -230,7 +229,7 @@ impl<W: Write> Perfetto<W> {
         notes.extend(finding.mm.map(|mm| uint("mm", mm)));
         notes.push(text("evidence", finding.evidence.name()));
         notes.push(text("summary", &finding.summary));
-        let link = |link: &crate::report::ChainLink| DebugAnnotation {
+        let link = |link: &ChainLink| DebugAnnotation {
             dict_entries: vec![
                 uint("ts_ns", link.ts_ns),
                 uint("cpu", link.cpu.into()),
@@ -280,9 +279,8 @@ impl<W: Write> Observer for Perfetto<W> {
 impl<W: Write> Exporter for Perfetto<W> {
     fn finish(&mut self, report: &Report) -> Result<(), ExportError> {
         self.begin();
-        let end = self.last.max(report.window.end_ns.min(self.last));
         for lane in &mut self.lanes {
-            lane.close(end, &mut self.to);
+            lane.close(self.last, &mut self.to);
         }
         self.sched.flush_all(&mut self.to);
         for finding in &report.findings {

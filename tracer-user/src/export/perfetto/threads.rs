@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     engine::Seen,
-    export::words::{command, func_name, reason},
+    export::words::{command, reason},
 };
 
 /// The numbers of threads' tracks are above this.
@@ -157,16 +157,6 @@ impl Threads {
                 if let Some(thread) = self.of(seen, w.tid, to) {
                     let name = format!("tlb_flush: {}", reason(w.reason));
                     let notes = vec![uint("mm", w.mm)];
-                    let on = On { track: thread.track, name: &name, notes, ..On::default() };
-                    to.instant(seen.ts, on);
-                }
-            }
-            Event::CsdLocal { func, local } => {
-                if let Some(func) = func_name(*func)
-                    && let Some(thread) = self.of(seen, local.tid, to)
-                {
-                    let name = format!("{func} here");
-                    let notes = vec![uint("cpu", seen.cpu)];
                     let on = On { track: thread.track, name: &name, notes, ..On::default() };
                     to.instant(seen.ts, on);
                 }
