@@ -79,8 +79,7 @@ fn the_schema_refuses_what_is_wrong() {
     let good = lines(&run::script()).into_iter().find(|line| line["kind"] == "membarrier_exit");
     let good = good.unwrap();
     validate(&schema, &good).unwrap();
-    type Spoil = fn(&mut Value);
-    let spoils: [Spoil; 6] = [
+    let spoils: [fn(&mut Value); 6] = [
         |line| line["ret"] = json!("0"),
         |line| line["kind"] = json!("membarrier_leave"),
         |line| line["more"] = json!(1),
