@@ -6,6 +6,7 @@ pub mod commands;
 pub mod engine;
 pub mod exit;
 pub mod explain;
+pub mod export;
 pub mod instance;
 pub mod judge;
 pub mod kernel;

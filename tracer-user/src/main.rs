@@ -24,6 +24,7 @@ enum Command {
     Record(commands::record::Args),
     Report(commands::report::Args),
     Explain(commands::explain::Args),
+    Export(commands::export::Args),
     Stress(commands::stress::Args),
 }
 
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Record(args) => commands::record::run(args, &start),
         Command::Report(args) => commands::report::run(args),
         Command::Explain(args) => commands::explain::run(args),
+        Command::Export(args) => commands::export::run(args),
         Command::Stress(args) => commands::stress::run(args),
     });
     match done {
