@@ -5,6 +5,7 @@ pub mod child;
 pub mod commands;
 pub mod engine;
 pub mod exit;
+pub mod import;
 pub mod instance;
 pub mod judge;
 pub mod kernel;

@@ -23,6 +23,7 @@ enum Command {
     Check(commands::check::Args),
     Record(commands::record::Args),
     Report(commands::report::Args),
+    Import(commands::import::Args),
     Stress(commands::stress::Args),
 }
 
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(args, &start),
         Command::Record(args) => commands::record::run(args, &start),
         Command::Report(args) => commands::report::run(args),
+        Command::Import(args) => commands::import::run(args),
         Command::Stress(args) => commands::stress::run(args),
     });
     match done {

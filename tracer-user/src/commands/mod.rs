@@ -3,6 +3,7 @@
 pub mod check;
 pub mod doctor;
 mod found;
+pub mod import;
 pub mod record;
 pub mod report;
 pub mod stress;

@@ -102,6 +102,10 @@ pub(super) fn spots(
 
 fn named(facts: &Facts, closing: &Closing, engine: &Engine<impl Observer>) -> Vec<Spot> {
     let mut spots: Vec<Spot> = Vec::new();
+    if facts.origin != Origin::Probes {
+        // What an import lacks, it names itself.
+        return spots;
+    }
     match facts.mode {
         Mode::Tracepoint => spots.extend(TRACEPOINT),
         Mode::Full => {
