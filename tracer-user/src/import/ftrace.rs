@@ -42,7 +42,7 @@ fn at(line: &str, open: usize) -> Option<Columns<'_>> {
         Some((event, body)) => (event.strip_suffix(':').unwrap_or(event), body),
         None => (after.strip_suffix(':').unwrap_or(after), ""),
     };
-    Some(Columns { cpu, ts, tid, tgid, comm, event, body: body.trim() })
+    Some(Columns { cpu, ts, tid: Some(tid), tgid, comm, event, body: body.trim() })
 }
 
 /// `comm-tid`, and its group where that is told: `(  123)`, or `(-------)` where it is not known.
@@ -64,7 +64,7 @@ mod tests {
 
     fn columns(line: &str) -> (u32, u64, u32, Option<u32>, &str, &str, &str) {
         let Columns { cpu, ts, tid, tgid, comm, event, body } = parse(line).expect("an event");
-        (cpu, ts, tid, tgid, comm, event, body)
+        (cpu, ts, tid.expect("a task"), tgid, comm, event, body)
     }
 
     #[test]

@@ -77,10 +77,22 @@ pub(super) fn missing(translator: &Translator, imported: &Imported) -> Vec<(Stri
             "perf script tells of them only with --show-lost-events",
         );
     }
-    if imported.format != Format::TraceDat {
-        add(
+    match translator.clock.as_deref() {
+        None => add(
             "how far the clocks of the CPUs agree".to_owned(),
             "the text does not name its clock, and ftrace's default (local) is each CPU's own",
+        ),
+        Some("local") => add(
+            "how far the clocks of the CPUs agree".to_owned(),
+            "the trace's clock (local) is each CPU's own",
+        ),
+        Some(_) => {}
+    }
+    if !translator.other_buffers.is_empty() {
+        add(
+            format!("events of other buffers: {}", translator.other_buffers.join(", ")),
+            "only the fullest buffer of a trace.dat is imported; the text of `trace-cmd report` has all of \
+             them",
         );
     }
     if !translator.fine {

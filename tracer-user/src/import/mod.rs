@@ -10,6 +10,7 @@
 //! named in [`Origin::Import`](crate::stream::Origin). So a judge counts what is there, and leaves
 //! undecided what it can't know.
 
+mod dat;
 mod error;
 mod fields;
 mod ftrace;
@@ -99,7 +100,14 @@ pub fn import(from: &Path, format: Option<Format>, to: &Path) -> Result<Imported
     };
     let mut imported = Imported { format, ..Imported::default() };
     let mut translator = Translator::new()?;
-    text::read(input, from, &mut translator, &mut imported)?;
+    match format {
+        Format::TraceDat => {
+            dat::read(input.get_ref(), from, &mut translator, &mut imported)?;
+        }
+        Format::Ftrace | Format::Perf => {
+            text::read(input, from, &mut translator, &mut imported)?;
+        }
+    }
     write::write(translator, &mut imported, to)?;
     Ok(imported)
 }

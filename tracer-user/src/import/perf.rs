@@ -29,8 +29,8 @@ fn at(line: &str, open: usize) -> Option<Columns<'_>> {
     let rest = rest.strip_prefix(' ')?.trim_start();
     let (comm, ids) = line.get(..open)?.trim().rsplit_once(' ')?;
     let (tgid, tid) = match ids.split_once('/') {
-        Some((tgid, tid)) => (Some(tgid.parse().ok()?), tid.parse().ok()?),
-        None => (None, ids.parse().ok()?),
+        Some((tgid, tid)) => (pid(tgid)?, pid(tid)?),
+        None => (None, pid(ids)?),
     };
     let (time, rest) = rest.split_once(' ')?;
     let ts = seconds(time.strip_suffix(':')?)?;
@@ -51,6 +51,11 @@ fn at(line: &str, open: usize) -> Option<Columns<'_>> {
     Some(Columns { event, ..columns })
 }
 
+/// A number; -1 where the task was gone already.
+fn pid(text: &str) -> Option<Option<u32>> {
+    if text == "-1" { Some(None) } else { text.parse().ok().map(Some) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,9 +70,15 @@ mod tests {
         ];
         for (group, line) in all {
             let Columns { cpu, ts, tid, tgid, comm, event, body } = parse(line).expect("an event");
-            assert_eq!((cpu, ts, tid, tgid), (1, 26_473_020_234_000, 7, group), "{line}");
+            assert_eq!((cpu, ts, tid, tgid), (1, 26_473_020_234_000, Some(7), group), "{line}");
             assert_eq!((comm, event, body), ("ul call", "csd_queue_cpu", "cpu=0 x"), "{line}");
         }
+    }
+
+    #[test]
+    fn a_task_that_is_gone() {
+        let gone = parse("   :-1    -1/-1 [000] 1.000001: tlb:tlb_flush: x").expect("an event");
+        assert_eq!((gone.tid, gone.tgid, gone.event), (None, None, "tlb_flush"));
     }
 
     #[test]

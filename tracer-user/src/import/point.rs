@@ -8,8 +8,8 @@ pub(super) struct Point<'a> {
     pub(super) cpu: u32,
     /// In nanoseconds of the trace's clock.
     pub(super) ts: u64,
-    /// `current->pid`.
-    pub(super) tid: u32,
+    /// `current->pid`, where it is told: perf has none of a task that is gone for the most part.
+    pub(super) tid: Option<u32>,
     /// `current->tgid`, where it is told.
     pub(super) tgid: Option<u32>,
     /// `current->comm`, as the tool remembers it; empty where it does not.
@@ -22,6 +22,8 @@ pub(super) struct Point<'a> {
 pub(super) enum Callee<'a> {
     /// Its name; what follows it (`+0x12/0x34`, `[module]`) is cut off.
     Name(&'a str),
+    /// Its address, where it has no name.
+    Address(u64),
     /// None, or it is not told.
     None,
 }

@@ -16,7 +16,8 @@ pub(super) struct Columns<'a> {
     pub(super) cpu: u32,
     /// In nanoseconds.
     pub(super) ts: u64,
-    pub(super) tid: u32,
+    /// Where it is told.
+    pub(super) tid: Option<u32>,
     pub(super) tgid: Option<u32>,
     pub(super) comm: &'a str,
     /// The event's name, without its subsystem.

@@ -39,6 +39,8 @@ pub(super) struct OfCpu {
     pub(super) seen: bool,
     /// A switch was among them.
     pub(super) switched: bool,
+    /// Whom the last one switched in, if nothing is missing since.
+    running: Option<u32>,
 }
 
 /// A membarrier call in flight.
@@ -72,8 +74,14 @@ pub(super) struct Translator {
     pub(super) span: Option<(u64, u64)>,
     /// When the last CPU that has events had its first switch.
     pub(super) known_at: Option<u64>,
-    /// Times have less than a microsecond's digits.
+    /// Times have more digits than a microsecond's.
     pub(super) fine: bool,
+    /// `uname -r` of the traced machine.
+    pub(super) release: Option<String>,
+    /// The trace's clock, as ftrace calls it.
+    pub(super) clock: Option<String>,
+    /// Buffers with events that are left out.
+    pub(super) other_buffers: Vec<String>,
 }
 
 impl Translator {
@@ -93,6 +101,9 @@ impl Translator {
             span: None,
             known_at: None,
             fine: false,
+            release: None,
+            clock: None,
+            other_buffers: Vec::new(),
         })
     }
 
@@ -136,6 +147,7 @@ impl Translator {
         let count = count.max(1);
         let of_cpu = self.cpu(cpu)?;
         of_cpu.seq = of_cpu.seq.wrapping_add(count.min(LARGEST_HOLE) as u32);
+        of_cpu.running = None;
         imported.lost = imported.lost.saturating_add(count);
         // Calls may have ended, and others begun.
         self.calls.clear();
@@ -148,10 +160,7 @@ impl Translator {
         point: &Point<'_>,
         imported: &mut Imported,
     ) -> Result<Result<(), &'static str>, ImportError> {
-        let Point { cpu, ts, tid, .. } = *point;
-        if tid > i32::MAX as u32 {
-            return Ok(Err("its task has no possible pid"));
-        }
+        let Point { cpu, ts, .. } = *point;
         let of_cpu = match self.cpu(cpu) {
             Ok(of_cpu) => of_cpu,
             Err(why) => return Ok(Err(why)),
@@ -159,8 +168,19 @@ impl Translator {
         if of_cpu.seen && ts < of_cpu.ts {
             // Something is missing where it should have stood.
             of_cpu.seq = of_cpu.seq.wrapping_add(1);
+            of_cpu.running = None;
             imported.backwards += 1;
             return Ok(Ok(()));
+        }
+        let running = match point.what {
+            What::Switch { prev, .. } => Some(prev),
+            _ => point.tid.or(of_cpu.running),
+        };
+        let Some(tid) = running.filter(|&tid| tid <= i32::MAX as u32) else {
+            return Ok(Err("its task is not told"));
+        };
+        if let What::Switch { next, .. } = point.what {
+            of_cpu.running = Some(next);
         }
         (of_cpu.ts, of_cpu.seen) = (ts, true);
         if matches!(point.what, What::Switch { .. }) && !of_cpu.switched {
@@ -170,17 +190,17 @@ impl Translator {
         self.fine |= ts % 1000 != 0;
         let (first, last) = self.span.unwrap_or((ts, ts));
         self.span = Some((first.min(ts), last.max(ts)));
-        self.learn_names(point);
+        self.learn_names(point, tid);
         let before = imported.events;
-        self.translate(point, imported).map_err(ImportError::Spool)?;
+        self.translate(point, tid, imported).map_err(ImportError::Spool)?;
         imported.unused += u64::from(imported.events == before);
         Ok(Ok(()))
     }
 
     /// Remembers who is there that no record will name.
-    fn learn_names(&mut self, point: &Point<'_>) {
-        if point.tid != 0 && !point.comm.is_empty() && point.comm != "<...>" {
-            self.was_there(point.tid, point.tgid.unwrap_or_default(), point.comm);
+    fn learn_names(&mut self, point: &Point<'_>, tid: u32) {
+        if tid != 0 && point.tid == Some(tid) && !["", "<...>"].contains(&point.comm) {
+            self.was_there(tid, point.tgid.unwrap_or_default(), point.comm);
         }
         match point.what {
             What::Switch { next, next_comm, .. } if next != 0 => self.was_there(next, 0, next_comm),
@@ -207,7 +227,15 @@ impl Translator {
 
     /// The number of a function; 0 for none.
     fn function(&mut self, callee: Callee<'_>) -> u64 {
-        let Callee::Name(name) = callee else { return 0 };
+        let address;
+        let name = match callee {
+            Callee::Name(name) => name,
+            Callee::Address(at) => {
+                address = format!("{at:#x}");
+                &address
+            }
+            Callee::None => return 0,
+        };
         let next = self.functions.len() as u64 + 1;
         if let Some(&number) = self.functions.get(name) {
             return number;
@@ -218,8 +246,8 @@ impl Translator {
         *self.functions.entry(name.into()).or_insert(next)
     }
 
-    fn tgid(&self, point: &Point<'_>) -> u32 {
-        let known = self.tasks.get(&point.tid).map(|(tgid, _)| *tgid);
+    fn tgid(&self, point: &Point<'_>, tid: u32) -> u32 {
+        let known = self.tasks.get(&tid).map(|(tgid, _)| *tgid);
         point.tgid.or(known).unwrap_or_default()
     }
 
@@ -239,8 +267,12 @@ impl Translator {
         self.spool.push(point.cpu, point.ts, &record)
     }
 
-    fn translate(&mut self, point: &Point<'_>, imported: &mut Imported) -> std::io::Result<()> {
-        let tid = point.tid;
+    fn translate(
+        &mut self,
+        point: &Point<'_>,
+        tid: u32,
+        imported: &mut Imported,
+    ) -> std::io::Result<()> {
         let mm = if tid == 0 { 0 } else { UNKNOWN_MM };
         match point.what {
             What::Switch { prev, next, blocked, preempted, .. } => {
@@ -282,7 +314,7 @@ impl Translator {
                 self.put(point, (Kind::CsdEntry, 0), &payload, imported)
             }
             What::CsdEntry { func, local: true } => {
-                let (func, tgid) = (self.function(func), self.tgid(point));
+                let (func, tgid) = (self.function(func), self.tgid(point, tid));
                 let payload = CsdLocal { func, mm, tid, tgid, nr: -1, cmd: -1 };
                 self.put(point, (Kind::CsdLocal, 0), &payload, imported)
             }
@@ -301,7 +333,7 @@ impl Translator {
                 self.put(point, (Kind::IpiMask, 0), &payload, imported)
             }
             What::MembarrierEnter { .. } | What::MembarrierExit { .. } => {
-                self.membarrier(point, imported)
+                self.membarrier(point, tid, imported)
             }
             What::PageFault { user } => {
                 let flags = FAULT_FROM_USER * u16::from(user);
@@ -362,7 +394,12 @@ impl Translator {
     }
 
     /// A call begins, or returns: what it was is told only as it begins.
-    fn membarrier(&mut self, point: &Point<'_>, imported: &mut Imported) -> std::io::Result<()> {
+    fn membarrier(
+        &mut self,
+        point: &Point<'_>,
+        tid: u32,
+        imported: &mut Imported,
+    ) -> std::io::Result<()> {
         let (What::MembarrierEnter { from, .. } | What::MembarrierExit { from, .. }) = point.what
         else {
             return Ok(());
@@ -370,7 +407,7 @@ impl Translator {
         if *self.calls_by.get_or_insert(from) != from {
             return Ok(());
         }
-        let (tid, tgid) = (point.tid, self.tgid(point));
+        let tgid = self.tgid(point, tid);
         let (kind, call, ret) = match point.what {
             What::MembarrierEnter { cmd, flags, cpu_id, .. } => {
                 let call = InCall { cmd, flags, cpu_id };

@@ -104,8 +104,16 @@ fn facts(translator: &Translator, imported: &Imported, first: u64) -> Facts {
             missing: missing(translator, imported),
         },
         mode: Mode::Tracepoint,
-        kernel: Kernel { cpus_possible: Some(cpus), ..Kernel::default() },
-        clock: "the clock of the imported trace".to_owned(),
+        kernel: Kernel {
+            release: translator.release.clone(),
+            cpus_possible: Some(cpus),
+            ..Kernel::default()
+        },
+        clock: match translator.clock.as_deref() {
+            Some("mono") => "CLOCK_MONOTONIC".to_owned(),
+            Some(clock) => format!("the trace's clock ({clock})"),
+            None => "the trace's clock".to_owned(),
+        },
         started_ns: first,
         cpus_possible: cpus,
         cpus_online: (0..cpus).filter(seen).collect(),

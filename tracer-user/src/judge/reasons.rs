@@ -42,8 +42,12 @@ const NEEDS: [(&str, &[&str], &str); 4] = [
 ];
 
 /// Says of each rule without a check why there was none.
-fn explain(rules: &mut [Rule], probes: &[Probe], mode: Mode) {
+fn explain(rules: &mut [Rule], probes: &[Probe], mode: Mode, imported: bool) {
     for rule in rules.iter_mut().filter(|rule| rule.checked == 0 && rule.why.is_empty()) {
+        if imported {
+            "takes mms, which the trace does not tell".clone_into(&mut rule.why);
+            continue;
+        }
         let Some((_, needs, idle)) = NEEDS.iter().find(|(id, ..)| *id == rule.id) else { continue };
         rule.why = match mode {
             Mode::Tracepoint => "needs full mode".to_owned(),
@@ -109,7 +113,7 @@ fn audited(audit: &TextAudit) -> Vec<Reason> {
 /// Decides the verdict, and says why it isn't clean.
 pub(super) fn decide(report: &mut Report, circumstances: &Circumstances<'_>) {
     let Circumstances { imported, never_known, cut_off, damaged, dropped } = *circumstances;
-    explain(&mut report.rules, &report.probes, report.mode);
+    explain(&mut report.rules, &report.probes, report.mode, imported.is_some());
     let mut because = Vec::new();
     let divergences: u64 =
         report.rules.iter().filter(|rule| rule.id == "R7").map(|rule| rule.findings).sum();
