@@ -182,6 +182,7 @@ impl Model {
         c.in_user = 0;
         let current = match event {
             Event::TlbState(state) => Self::reader(state),
+            Event::TlbFlush(flush) if unknown::perhaps_in_switch(flush) => None,
             _ => event.current(),
         };
         if let Some(tid) = current {

@@ -6,11 +6,16 @@
 //! no finding comes of it, and no check that passed.
 
 use super::{At, Cpu, Event, Model, Store, verdict::Doubt, verdict::Rule};
-use crate::wire::{Switch, UNKNOWN_MM, switch_flags};
+use crate::wire::{Switch, TlbFlush, UNKNOWN_MM, switch_flags, tlb_reason};
 
 /// Whether a switch does not tell all of its mms.
 pub(super) const fn in_switch(w: &Switch) -> bool {
     w.prev_mm == UNKNOWN_MM || w.prev_active == UNKNOWN_MM || w.next_mm == UNKNOWN_MM
+}
+
+/// Whether a CR3 write may be a context switch's, in which `current` is still the previous task.
+pub(super) const fn perhaps_in_switch(w: &TlbFlush) -> bool {
+    w.mm == UNKNOWN_MM && w.reason == tlb_reason::TASK_SWITCH
 }
 
 /// Whether an event is about nothing but an mm, and does not tell which.
