@@ -7,6 +7,7 @@ pub mod engine;
 pub mod exit;
 pub mod explain;
 pub mod export;
+pub mod import;
 pub mod instance;
 pub mod judge;
 pub mod kernel;

@@ -25,6 +25,7 @@ enum Command {
     Report(commands::report::Args),
     Explain(commands::explain::Args),
     Export(commands::export::Args),
+    Import(commands::import::Args),
     Stress(commands::stress::Args),
 }
 
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Report(args) => commands::report::run(args),
         Command::Explain(args) => commands::explain::run(args),
         Command::Export(args) => commands::export::run(args),
+        Command::Import(args) => commands::import::run(args),
         Command::Stress(args) => commands::stress::run(args),
     });
     match done {

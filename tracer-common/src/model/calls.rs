@@ -7,7 +7,9 @@ use super::{
     task::{Call, CallOrigin},
     verdict::{Doubt, Rule},
 };
-use crate::wire::{CallMask, CsdLocal, Membarrier, membarrier_cmd as cmd, membarrier_state};
+use crate::wire::{
+    CallMask, CsdLocal, Membarrier, UNKNOWN_MM, membarrier_cmd as cmd, membarrier_state,
+};
 
 /// `arch/x86/entry/syscalls/syscall_64.tbl`
 const NR_MEMBARRIER: i32 = 324;
@@ -40,8 +42,10 @@ impl Model {
         }
         Self::leaving(c, at, w.frame);
         let Some(mm) = s.mm(w.mm) else { return };
-        mm.tgid = w.tgid;
-        mm.state = w.state;
+        if w.mm != UNKNOWN_MM {
+            mm.tgid = w.tgid;
+            mm.state = w.state;
+        }
         let call = call.filter(|call| (call.cmd, call.mm) == (w.cmd, w.mm));
         let counted = |call: &Call| call.ended.is_some() && call.origin != CallOrigin::Entered;
         if !call.as_ref().is_some_and(counted) {
@@ -84,6 +88,11 @@ impl Model {
             return;
         };
         if call.origin == CallOrigin::Inferred {
+            return;
+        }
+        if mm == UNKNOWN_MM {
+            // Nobody can say where it ran.
+            Self::doubt(s, c, Rule::R2, Doubt::Identity);
             return;
         }
         if !call.accounted {
@@ -197,6 +206,10 @@ impl Model {
             Self::account(s, c, at, &call);
             return;
         }
+        if w.mm == UNKNOWN_MM {
+            Self::doubt(s, c, Rule::R2, Doubt::Identity);
+            return;
+        }
         if w.nr != NR_MEMBARRIER || w.cmd != cmd::PRIVATE_EXPEDITED_SYNC_CORE {
             return;
         }
@@ -218,6 +231,9 @@ impl Model {
 
     /// Counts why the call left the other CPUs alone.
     fn account<S: Store>(s: &mut S, c: &Cpu, at: At, call: &Call) {
+        if call.mm == UNKNOWN_MM {
+            return;
+        }
         let cpus = s.cpus();
         let mut cpu = 0;
         while cpu < cpus {

@@ -5,7 +5,7 @@ use super::{
     state::{Tri, Way},
     task::Task,
 };
-use crate::wire::{Exec, Fork, Hotplug, membarrier_state};
+use crate::wire::{Exec, Fork, Hotplug, UNKNOWN_MM, membarrier_state};
 
 impl Model {
     pub(super) fn on_fork<S: Store>(&self, s: &mut S, w: &Fork) {
@@ -26,7 +26,12 @@ impl Model {
     /// The new mm is in place since `exec_mmap`; its CR3 write has told so already, unless
     /// `tlb_flush` is not there.
     pub(super) fn on_exec<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &Exec) {
-        if Self::recognize(c, w.tid) {
+        if w.mm == UNKNOWN_MM {
+            // A thread that was not its group's leader has the leader's pid now.
+            if c.known && c.tid == w.old_tid {
+                c.tid = w.tid;
+            }
+        } else if Self::recognize(c, w.tid) {
             Self::logical_changed(s, c, at.ts, w.mm, 0, false);
             c.active = w.mm;
             c.real = w.mm;
@@ -39,7 +44,7 @@ impl Model {
     }
 
     /// What was known of the CPU is void until events say it anew.
-    fn forget(c: &mut Cpu, ts: u64) {
+    pub(super) fn forget(c: &mut Cpu, ts: u64) {
         *c = Cpu {
             seen: c.seen,
             was_known: c.was_known,

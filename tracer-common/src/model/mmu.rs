@@ -1,7 +1,7 @@
 //! What the MMU holds, as tracepoints tell it: CR3 writes outside switches, and flushes.
 
 use super::{At, Cpu, Evidence, Model, Store, SyncCause, state::Tri};
-use crate::wire::{INIT_MM, TlbFlush, tlb_reason};
+use crate::wire::{INIT_MM, TlbFlush, UNKNOWN_MM, tlb_reason};
 
 impl Model {
     pub(super) fn on_tlb_flush<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, w: &TlbFlush) {
@@ -30,7 +30,9 @@ impl Model {
     /// flush that found the CPU lazy, `leave_mm`, or a temporary mm that comes and goes.
     fn on_cr3<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &TlbFlush) {
         s.tally().cr3_writes += 1;
-        if Self::recognize(c, w.tid) {
+        if w.mm == UNKNOWN_MM || c.logical == UNKNOWN_MM {
+            (c.real, c.lazy) = (0, Tri::Unknown);
+        } else if Self::recognize(c, w.tid) {
             if w.mm != c.logical {
                 // To no mm: exit_mm has let go of it before. To an mm: this is its coming.
                 let state = s.known_mm(w.mm).map_or(0, |mm| mm.state);

@@ -33,6 +33,7 @@ mod state;
 mod store;
 mod switch;
 mod task;
+mod unknown;
 mod user;
 mod verdict;
 
@@ -184,6 +185,7 @@ impl Model {
         c.in_user = 0;
         let current = match event {
             Event::TlbState(state) => Self::reader(state),
+            Event::TlbFlush(flush) if unknown::perhaps_in_switch(flush) => None,
             _ => event.current(),
         };
         if let Some(tid) = current {
@@ -194,6 +196,10 @@ impl Model {
 
     fn dispatch<S: Store>(&mut self, s: &mut S, c: &mut Cpu, at: At, event: &Event) {
         match event {
+            _ if unknown::says_nothing(event) => {}
+            Event::Switch { flags, switch } if unknown::in_switch(switch) => {
+                Self::on_unknown_switch(s, c, at, *flags, switch);
+            }
             Event::Switch { flags, switch } => self.on_switch(s, c, at, *flags, switch),
             Event::TlbFlush(flush) => self.on_tlb_flush(s, c, at, flush),
             Event::SwitchCr3 => self.on_switch_cr3(s, c, at),

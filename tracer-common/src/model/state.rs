@@ -6,7 +6,7 @@ use super::{
     rq::RunQueue,
     verdict::{Answer, Doubt},
 };
-use crate::wire::{Frame, membarrier_state};
+use crate::wire::{Frame, UNKNOWN_MM, membarrier_state};
 
 /// The most CPUs the model can tell apart.
 pub const MAX_CPUS: usize = 1024;
@@ -231,7 +231,7 @@ impl Cpu {
     pub const fn why_left_alone(&self, mm: MmId) -> Skip {
         if self.offline {
             Skip::Offline
-        } else if !self.known {
+        } else if !self.known || self.logical == UNKNOWN_MM {
             Skip::Unknown
         } else if self.logical == mm {
             Skip::Raced

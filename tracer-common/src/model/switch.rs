@@ -9,7 +9,9 @@ use super::{
     task::Task,
     verdict::Divergence,
 };
-use crate::wire::{self, Frame, INIT_MM, Switch, membarrier_state, switch_flags, tlb_reason};
+use crate::wire::{
+    self, Frame, INIT_MM, Switch, UNKNOWN_MM, membarrier_state, switch_flags, tlb_reason,
+};
 
 impl Model {
     /// `sched_switch`, as `kernel/sched/core.c:context_switch` will act on it.
@@ -22,6 +24,10 @@ impl Model {
         w: &Switch,
     ) {
         s.tally().switches += 1;
+        if c.logical == UNKNOWN_MM {
+            // There is nothing to hold it against.
+            Self::forget(c, at.ts);
+        }
         let prev_kthread = flags & switch_flags::PREV_KTHREAD != 0;
         let exiting = flags & switch_flags::PREV_EXITING != 0;
         s.ran(w.prev_tid);

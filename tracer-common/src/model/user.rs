@@ -5,7 +5,7 @@ use super::{
     rules::{r1, r2, r3},
     state::{MmId, UserRan, Way},
 };
-use crate::wire::{Fault, Frame, Syscall, UserReturn, membarrier_state};
+use crate::wire::{Fault, Frame, Syscall, UNKNOWN_MM, UserReturn, membarrier_state};
 
 /// The calls that return in a new task too: clone, fork, vfork, clone3
 /// (`arch/x86/entry/syscalls/syscall_64.tbl`).
@@ -15,6 +15,11 @@ impl Model {
     /// User code of `mm` ran on this CPU until just now.
     pub(super) fn user_ran<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, mm: MmId, tid: u32) {
         if mm == 0 {
+            return;
+        }
+        if mm == UNKNOWN_MM {
+            Self::settle_kernel_iret(c, at);
+            c.maybe_sync = at.ts;
             return;
         }
         Self::settle_dark_mm(s, c, mm);

@@ -107,15 +107,17 @@ pub enum Doubt {
     /// The TLB may have been flushed by broadcast or by the hypervisor, which the generations don't
     /// show.
     Elsewhere = 4,
+    /// Which mm it was is not told ([`UNKNOWN_MM`](crate::wire::UNKNOWN_MM)).
+    Identity = 5,
 }
 
 /// How many doubts there are.
-pub const DOUBTS: usize = 5;
+pub const DOUBTS: usize = 6;
 
 impl Doubt {
     /// Every doubt.
     pub const ALL: [Self; DOUBTS] =
-        [Self::Unseen, Self::Frame, Self::Clock, Self::Untraced, Self::Elsewhere];
+        [Self::Unseen, Self::Frame, Self::Clock, Self::Untraced, Self::Elsewhere, Self::Identity];
 
     /// The words reports use.
     #[must_use]
@@ -126,6 +128,7 @@ impl Doubt {
             Self::Clock => "clocks too close to order",
             Self::Untraced => "calls made before system calls were traced",
             Self::Elsewhere => "perhaps flushed by broadcast or by the hypervisor",
+            Self::Identity => "the trace does not tell which mm it was",
         }
     }
 }
@@ -250,6 +253,8 @@ pub struct Tally {
     /// Those of `switches` that no event told: the kernel ran no probe for the task that was
     /// switched out, and another was running at the next event.
     pub unseen_switches: u64,
+    /// Those of `switches` whose mms are not told.
+    pub unknown_mms: u64,
     /// Changes of a CPU's logical mm.
     pub logical_changes: u64,
     /// A CPU became lazy.

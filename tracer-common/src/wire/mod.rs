@@ -95,3 +95,10 @@ pub mod membarrier_cmd {
 
 /// `init_mm`'s `context.ctx_id` (`arch/x86/include/asm/mmu.h:INIT_MM_CONTEXT`).
 pub const INIT_MM: u64 = 1;
+
+/// In place of a `ctx_id`: there may be an mm or none, and the source does not tell. (Another tool's
+/// trace never does.) No kernel counts that far, and [`TlbState`] has `u64::MAX` for something else.
+///
+/// It equals nothing, itself neither: two of them may be one mm or two. A source tells its mms or it
+/// does not; it is no way to leave out some of them.
+pub const UNKNOWN_MM: u64 = u64::MAX - 1;

@@ -1,4 +1,6 @@
-//! The payloads, one type for each shape. Every `mm` is a `context.ctx_id`, 0 where there is none.
+//! The payloads, one type for each shape. Every `mm` is a `context.ctx_id`, 0 where there is none,
+//! [`UNKNOWN_MM`](super::UNKNOWN_MM) where that is not told; a task that is not told is pid 0, as a
+//! thread group.
 
 use super::COMM_LEN;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};

@@ -13,4 +13,5 @@ mod returns;
 mod rq;
 mod shape;
 mod sim;
+mod unknown;
 mod wire;

@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod explain;
 pub mod export;
 mod found;
+pub mod import;
 pub mod record;
 pub mod report;
 pub mod stress;

@@ -6,7 +6,7 @@ use tracer_common::{
     model::{
         CallCounts, Config, Cpu, Divergence, Doubt, Finding, Mm, Rule, Severity, SyncCause, Tri,
     },
-    wire::membarrier_state,
+    wire::{UNKNOWN_MM, membarrier_state},
 };
 
 use super::{Engine, Observer, Told, chain, totals};
@@ -39,6 +39,7 @@ impl<O: Observer> Engine<O> {
         let (membarrier, mms, mms_omitted) = self.mms();
         let returns = tally.returns_observed + tally.returns_inferred;
         let findings: Vec<_> = self.told.iter().map(finding).collect();
+        let if_told = |count: Option<u64>| count.filter(|_| tally.unknown_mms == 0);
         Judged {
             events: self.events_report(),
             cpus: self.cpus(now),
@@ -48,11 +49,11 @@ impl<O: Observer> Engine<O> {
             transitions: report::Transitions {
                 switches: tally.switches,
                 unseen_switches: tally.unseen_switches,
-                logical_changes: Some(tally.logical_changes),
-                enter_lazy: Some(tally.enter_lazy),
-                unlazy_same_mm: self.if_cr3(tally.unlazy_same_mm),
-                unlazy_flushed: self.if_cr3(tally.unlazy_flushed),
-                lazy_to_init_mm: self.if_cr3(tally.lazy_to_init_mm),
+                logical_changes: if_told(Some(tally.logical_changes)),
+                enter_lazy: if_told(Some(tally.enter_lazy)),
+                unlazy_same_mm: if_told(self.if_cr3(tally.unlazy_same_mm)),
+                unlazy_flushed: if_told(self.if_cr3(tally.unlazy_flushed)),
+                lazy_to_init_mm: if_told(self.if_cr3(tally.lazy_to_init_mm)),
                 cr3_writes: self.if_cr3(tally.cr3_writes),
             },
             user_returns: report::UserReturns {
@@ -95,7 +96,7 @@ impl<O: Observer> Engine<O> {
             known: cpu.known,
             tid: cpu.known.then_some(cpu.tid),
             comm: cpu.known.then(|| self.names.comm(cpu.tid).map(str::to_owned)).flatten(),
-            logical_mm: cpu.known.then_some(cpu.logical),
+            logical_mm: (cpu.known && cpu.logical != UNKNOWN_MM).then_some(cpu.logical),
             active_mm: known(cpu.active),
             real_mm: known(cpu.real),
             lazy: match cpu.lazy {
@@ -136,7 +137,7 @@ impl<O: Observer> Engine<O> {
     fn mm(&self, id: u64, mm: &Mm) -> report::Mm {
         let report::MembarrierTotal { calls, targeted, skipped } = totals::of(mm);
         report::Mm {
-            id,
+            id: if id == UNKNOWN_MM { report::NO_MM } else { id },
             tgid: (mm.tgid != 0).then_some(mm.tgid),
             comm: self.names.comm(mm.tgid).filter(|_| mm.tgid != 0).map(str::to_owned),
             registered: registered(mm.state),

@@ -94,14 +94,26 @@ pub(super) fn spots(
     let dark = engine.dark_tasks();
     let dark = (!dark.is_empty()).then(|| Blindness {
         what: format!("what these threads do: {}", dark.join(", ")),
-        why: "this kernel runs no probes while they are current; their switches out are inferred"
-            .to_owned(),
+        why: match &facts.origin {
+            Origin::Probes => {
+                "this kernel runs no probes while they are current; their switches out are inferred"
+            }
+            Origin::Import { .. } => {
+                "they were switched in and never out: the kernel tells nothing while they are \
+                 current, or a filter or a loss that is not told took it"
+            }
+        }
+        .to_owned(),
     });
     named.chain(imported).chain(missing).chain(dark).chain(unchecked(closing)).collect()
 }
 
 fn named(facts: &Facts, closing: &Closing, engine: &Engine<impl Observer>) -> Vec<Spot> {
     let mut spots: Vec<Spot> = Vec::new();
+    if facts.origin != Origin::Probes {
+        // What an import lacks, it names itself.
+        return spots;
+    }
     match facts.mode {
         Mode::Tracepoint => spots.extend(TRACEPOINT),
         Mode::Full => {

@@ -16,7 +16,7 @@ use tracer_common::model::Rule;
 use crate::{
     engine::{Engine, Judged, Observer},
     report::{self, CrossCheck, Report, SyscallCoverage},
-    stream::{Closing, Facts, MissedRuns, Opening, Sink},
+    stream::{Closing, Facts, MissedRuns, Opening, Origin, Sink},
 };
 
 /// For how long, in nanoseconds, a run that begins in the middle waits until every CPU's state is
@@ -193,10 +193,12 @@ impl<O: Observer> Judge<O> {
                 .ctxt
                 .filter(|_| counted)
                 .map(|ctxt| CrossCheck::new(ctxt, transitions.switches)),
-            syscall_coverage: counted.then_some(SyscallCoverage {
-                attached_ns: closing.syscalls_attached_ns,
-                window_ns: end - start,
-            }),
+            syscall_coverage: (counted && facts.origin == Origin::Probes).then_some(
+                SyscallCoverage {
+                    attached_ns: closing.syscalls_attached_ns,
+                    window_ns: end - start,
+                },
+            ),
             overhead: closing.overhead,
             ..Report::default()
         };
@@ -205,9 +207,14 @@ impl<O: Observer> Judge<O> {
             report.events.lost.by_probe.insert(format!("{probe} (nested)"), *count);
             report.events.lost.total += count;
         }
+        let imported = match &facts.origin {
+            Origin::Probes => None,
+            Origin::Import { format, .. } => Some(&**format),
+        };
         reasons::decide(
             &mut report,
             &reasons::Circumstances {
+                imported,
                 never_known: engine.never_known(),
                 cut_off: !closed && !excerpt,
                 damaged,

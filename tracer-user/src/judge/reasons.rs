@@ -42,8 +42,12 @@ const NEEDS: [(&str, &[&str], &str); 4] = [
 ];
 
 /// Says of each rule without a check why there was none.
-fn explain(rules: &mut [Rule], probes: &[Probe], mode: Mode) {
+fn explain(rules: &mut [Rule], probes: &[Probe], mode: Mode, imported: bool) {
     for rule in rules.iter_mut().filter(|rule| rule.checked == 0 && rule.why.is_empty()) {
+        if imported {
+            "takes mms, which the trace does not tell".clone_into(&mut rule.why);
+            continue;
+        }
         let Some((_, needs, idle)) = NEEDS.iter().find(|(id, ..)| *id == rule.id) else { continue };
         rule.why = match mode {
             Mode::Tracepoint => "needs full mode".to_owned(),
@@ -70,7 +74,9 @@ fn missing(need: &str, probes: &[Probe]) -> Option<String> {
 
 /// What bears on the verdict and has no place of its own in the report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Circumstances {
+pub(super) struct Circumstances<'a> {
+    /// Another tool's format, if the run came in it.
+    pub(super) imported: Option<&'a str>,
     /// CPUs whose state never became known.
     pub(super) never_known: usize,
     /// The run has no end.
@@ -105,13 +111,19 @@ fn audited(audit: &TextAudit) -> Vec<Reason> {
 }
 
 /// Decides the verdict, and says why it isn't clean.
-pub(super) fn decide(report: &mut Report, circumstances: &Circumstances) {
-    let Circumstances { never_known, cut_off, damaged, dropped } = *circumstances;
-    explain(&mut report.rules, &report.probes, report.mode);
+pub(super) fn decide(report: &mut Report, circumstances: &Circumstances<'_>) {
+    let Circumstances { imported, never_known, cut_off, damaged, dropped } = *circumstances;
+    explain(&mut report.rules, &report.probes, report.mode, imported.is_some());
     let mut because = Vec::new();
     let divergences: u64 =
         report.rules.iter().filter(|rule| rule.id == "R7").map(|rule| rule.findings).sum();
     let broken = report.findings_total.saturating_sub(divergences);
+    if let Some(format) = imported {
+        because.push(reason(
+            format!("imported from {format}: no event of it tells an mm, so no rule can be judged"),
+            "what was counted stands below; for a verdict trace with `unlazy record`",
+        ));
+    }
     if broken > 0 {
         because.push(reason(
             format!("{broken} times a rule was broken"),
@@ -169,7 +181,9 @@ pub(super) fn decide(report: &mut Report, circumstances: &Circumstances) {
                     rule.checked + rule.inconclusive,
                     rule.id
                 ),
-                if untraced {
+                if imported.is_some() {
+                    ""
+                } else if untraced {
                     "start the program under unlazy (check -- CMD), or use --syscalls always"
                 } else {
                     "the rules table says why; a longer run decides more"
@@ -264,6 +278,15 @@ mod tests {
         let mut report = seen();
         decide(&mut report, &Circumstances { cut_off: true, ..Circumstances::default() });
         assert_eq!(report.verdict, Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn an_import_is_never_clean() {
+        let mut report = seen();
+        let imported = Some("ftrace text");
+        decide(&mut report, &Circumstances { imported, ..Circumstances::default() });
+        assert_eq!(report.verdict, Verdict::Inconclusive);
+        assert!(report.because[0].what.contains("ftrace text"), "{:?}", report.because);
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub struct LastSync {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Mm {
-    /// `mm->context.ctx_id`.
+    /// `mm->context.ctx_id`; [`NO_MM`] stands for all mms that the trace does not tell apart.
     pub id: u64,
     /// A process that uses it; the first seen, if several share it.
     pub tgid: Option<u32>,

@@ -4,7 +4,7 @@ mod full;
 
 use tracer_common::{
     model::{Event, Func},
-    wire::{Frame, Vector, membarrier_cmd as cmd, tlb_reason},
+    wire::{Frame, UNKNOWN_MM, Vector, membarrier_cmd as cmd, tlb_reason},
 };
 
 use super::names::Names;
@@ -51,6 +51,7 @@ const fn func(func: Func) -> &'static str {
 fn mm(id: u64) -> String {
     match id {
         0 => "no mm".to_owned(),
+        UNKNOWN_MM => "an mm that is not told".to_owned(),
         1 => "init_mm".to_owned(),
         id => format!("mm {id}"),
     }

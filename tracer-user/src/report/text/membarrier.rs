@@ -1,6 +1,6 @@
 //! membarrier calls, by mm.
 
-use crate::report::{MembarrierTotal, Mm, Report};
+use crate::report::{MembarrierTotal, Mm, NO_MM, Report};
 
 use super::{
     lists,
@@ -35,7 +35,12 @@ pub(super) fn section(report: &Report, page: &mut Page) {
     ]);
     for m in top {
         let process = thread(m.comm.as_deref(), m.tgid);
-        table.row(row(&mm(Some(m.id)), &process, &m.registered.join(","), &m.total()));
+        table.row(row(
+            &mm((m.id != NO_MM).then_some(m.id)),
+            &process,
+            &m.registered.join(","),
+            &m.total(),
+        ));
     }
     if !rest.is_empty() {
         let more = format!("{} more", count(rest.len() as u64));
