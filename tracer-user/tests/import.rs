@@ -7,6 +7,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -402,8 +403,9 @@ fn lines_of_many_cpus_are_merged_by_time() {
     for cpu in 0..40 {
         for n in 0..50 {
             let ts = 100 + n * 40 + cpu;
-            text +=
-                &format!("  a-{} [{cpu:03}] 5.{ts:06}: local_timer_entry: vector=236\n", cpu + 1);
+            let task = cpu + 1;
+            writeln!(text, "  a-{task} [{cpu:03}] 5.{ts:06}: local_timer_entry: vector=236")
+                .expect("memory");
         }
     }
     let (imported, report) = of_bytes(text.as_bytes()).expect("events");

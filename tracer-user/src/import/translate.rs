@@ -176,7 +176,7 @@ impl Translator {
             What::Switch { prev, .. } => Some(prev),
             _ => point.tid.or(of_cpu.running),
         };
-        let Some(tid) = running.filter(|&tid| tid <= i32::MAX as u32) else {
+        let Some(tid) = running.filter(|&tid| i32::try_from(tid).is_ok()) else {
             return Ok(Err("its task is not told"));
         };
         if let What::Switch { next, .. } = point.what {
@@ -204,10 +204,8 @@ impl Translator {
         }
         match point.what {
             What::Switch { next, next_comm, .. } if next != 0 => self.was_there(next, 0, next_comm),
-            What::Fork { child: tid, .. } | What::Rename { tid, .. } => {
-                if self.named.len() < MOST {
-                    self.named.insert(tid);
-                }
+            What::Fork { child: tid, .. } | What::Rename { tid, .. } if self.named.len() < MOST => {
+                self.named.insert(tid);
             }
             _ => {}
         }
@@ -276,10 +274,14 @@ impl Translator {
         let mm = if tid == 0 { 0 } else { UNKNOWN_MM };
         match point.what {
             What::Switch { prev, next, blocked, preempted, .. } => {
-                let flags = switch_flags::PREEMPT * u16::from(preempted)
-                    | switch_flags::PREV_BLOCKED * u16::from(blocked)
-                    | switch_flags::PREV_KTHREAD * u16::from(prev == 0)
-                    | switch_flags::NEXT_KTHREAD * u16::from(next == 0);
+                let flags = [
+                    (preempted, switch_flags::PREEMPT),
+                    (blocked, switch_flags::PREV_BLOCKED),
+                    (prev == 0, switch_flags::PREV_KTHREAD),
+                    (next == 0, switch_flags::NEXT_KTHREAD),
+                ]
+                .iter()
+                .fold(0, |flags, &(set, flag)| flags | if set { flag } else { 0 });
                 // The idle task has no mm of its own; of others that is not known.
                 let mm = |tid: u32| if tid == 0 { 0 } else { UNKNOWN_MM };
                 let payload = Switch {
