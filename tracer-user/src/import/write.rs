@@ -128,11 +128,12 @@ fn facts(translator: &Translator, imported: &Imported, first: u64) -> Facts {
             ..Judging::default()
         },
         tasks: translator
+            .names
             .tasks
             .iter()
             .map(|(&tid, (tgid, comm))| TaskName { tid, tgid: *tgid, comm: comm.clone() })
             .collect(),
-        functions: translator.functions(),
+        functions: translator.names.functions(),
         ..Facts::default()
     }
 }
