@@ -50,7 +50,7 @@ pub struct Args {
 enum Which {
     /// It tells by itself
     Auto,
-    /// The text of trace or trace_pipe, or of `trace-cmd report`
+    /// The text of `trace` or `trace_pipe`, or of `trace-cmd report`
     Ftrace,
     /// The text of `perf script`
     Perf,

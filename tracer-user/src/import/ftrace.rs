@@ -31,10 +31,8 @@ fn at(line: &str, open: usize) -> Option<Columns<'_>> {
     let (comm, tid, tgid) = task(line.get(..open)?.trim())?;
     // Flags may stand before the time, and have no colon.
     let (first, after) = rest.trim_start().split_once(' ')?;
-    let (time, after) = match first.ends_with(':') {
-        true => (first, after),
-        false => after.trim_start().split_once(' ')?,
-    };
+    let (time, after) =
+        if first.ends_with(':') { (first, after) } else { after.trim_start().split_once(' ')? };
     let ts = seconds(time.strip_suffix(':')?)?;
     let after = after.trim_start();
     let (event, body) = match after.split_once(' ') {

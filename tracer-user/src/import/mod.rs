@@ -16,6 +16,7 @@ mod fields;
 mod ftrace;
 mod lines;
 mod missing;
+mod names;
 mod perf;
 mod point;
 mod sniff;

@@ -28,10 +28,11 @@ fn at(line: &str, open: usize) -> Option<Columns<'_>> {
     let cpu = cpu.parse().ok()?;
     let rest = rest.strip_prefix(' ')?.trim_start();
     let (comm, ids) = line.get(..open)?.trim().rsplit_once(' ')?;
-    let (tgid, tid) = match ids.split_once('/') {
-        Some((tgid, tid)) => (pid(tgid)?, pid(tid)?),
-        None => (None, pid(ids)?),
-    };
+    let (tgid, tid) = ids.split_once('/').unwrap_or((GONE, ids));
+    if !is_pid(tgid) || !is_pid(tid) {
+        return None;
+    }
+    let (tgid, tid) = (tgid.parse().ok(), tid.parse().ok());
     let (time, rest) = rest.split_once(' ')?;
     let ts = seconds(time.strip_suffix(':')?)?;
     let mut rest = rest.trim_start();
@@ -51,10 +52,13 @@ fn at(line: &str, open: usize) -> Option<Columns<'_>> {
     Some(Columns { event, ..columns })
 }
 
-/// A number; -1 where the task was gone already.
-fn pid(text: &str) -> Option<Option<u32>> {
-    if text == "-1" { Some(None) } else { text.parse().ok().map(Some) }
+/// Whether it may stand where a pid does.
+fn is_pid(text: &str) -> bool {
+    text == GONE || text.parse::<u32>().is_ok()
 }
+
+/// What stands there if the task was gone already.
+const GONE: &str = "-1";
 
 #[cfg(test)]
 mod tests {

@@ -38,7 +38,7 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
     let ns = whole.parse::<u64>().ok()?.checked_mul(1_000_000_000)?;
     let ns = ns.checked_add(fraction.parse::<u64>().ok()? * unit)?;
     // Differences of times are signed.
-    (ns <= i64::MAX as u64).then_some(ns)
+    i64::try_from(ns).is_ok().then_some(ns)
 }
 
 /// Reads all of it.

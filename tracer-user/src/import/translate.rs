@@ -1,6 +1,6 @@
 //! Other tools' events as our records. What they do not tell stays untold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 use tracer_common::{
@@ -15,15 +15,13 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::{
     ImportError, Imported,
-    point::{Callee, Calls, Point, What},
+    names::Names,
+    point::{Calls, Point, What},
     spool::Spool,
 };
 
-/// How many names of tasks and of functions are kept, and calls in flight.
+/// How many calls in flight are remembered.
 const MOST: usize = 1 << 16;
-
-/// What all functions are called that come after these.
-const TOO_MANY: &str = "(one of too many functions)";
 
 /// A hole counts at most so many records in our numbers; all are in [`Imported::lost`].
 const LARGEST_HOLE: u64 = 1 << 28;
@@ -57,12 +55,7 @@ pub(super) struct Translator {
     pub(super) cpus: Vec<OfCpu>,
     /// How many the trace says there are; 0 if it does not.
     pub(super) cpus_told: u32,
-    /// What functions are called. Their numbers are ours: text has no addresses.
-    functions: FxHashMap<Box<str>, u64>,
-    /// What tasks are called that were there before.
-    pub(super) tasks: BTreeMap<u32, (u32, String)>,
-    /// Tasks whose names records tell.
-    named: BTreeSet<u32>,
+    pub(super) names: Names,
     calls: FxHashMap<u32, InCall>,
     /// What tells of system calls. Where two do, the first counts.
     pub(super) calls_by: Option<Calls>,
@@ -90,9 +83,7 @@ impl Translator {
             spool: Spool::new().map_err(ImportError::Spool)?,
             cpus: Vec::new(),
             cpus_told: 0,
-            functions: FxHashMap::default(),
-            tasks: BTreeMap::new(),
-            named: BTreeSet::new(),
+            names: Names::default(),
             calls: FxHashMap::default(),
             calls_by: None,
             calls_cut: 0,
@@ -119,11 +110,6 @@ impl Translator {
     /// The trace says that so many events were overwritten before it was read.
     pub(super) fn overwritten(&mut self, count: u64) {
         self.overwritten = self.overwritten.saturating_add(count);
-    }
-
-    /// Names of the functions, by their numbers.
-    pub(super) fn functions(&self) -> BTreeMap<u64, String> {
-        self.functions.iter().map(|(name, &number)| (number, name.to_string())).collect()
     }
 
     fn cpu(&mut self, cpu: u32) -> Result<&mut OfCpu, &'static str> {
@@ -176,7 +162,7 @@ impl Translator {
             What::Switch { prev, .. } => Some(prev),
             _ => point.tid.or(of_cpu.running),
         };
-        let Some(tid) = running.filter(|&tid| tid <= i32::MAX as u32) else {
+        let Some(tid) = running.filter(|&tid| i32::try_from(tid).is_ok()) else {
             return Ok(Err("its task is not told"));
         };
         if let What::Switch { next, .. } = point.what {
@@ -190,65 +176,11 @@ impl Translator {
         self.fine |= ts % 1000 != 0;
         let (first, last) = self.span.unwrap_or((ts, ts));
         self.span = Some((first.min(ts), last.max(ts)));
-        self.learn_names(point, tid);
+        self.names.learn(point, tid);
         let before = imported.events;
         self.translate(point, tid, imported).map_err(ImportError::Spool)?;
         imported.unused += u64::from(imported.events == before);
         Ok(Ok(()))
-    }
-
-    /// Remembers who is there that no record will name.
-    fn learn_names(&mut self, point: &Point<'_>, tid: u32) {
-        if tid != 0 && point.tid == Some(tid) && !["", "<...>"].contains(&point.comm) {
-            self.was_there(tid, point.tgid.unwrap_or_default(), point.comm);
-        }
-        match point.what {
-            What::Switch { next, next_comm, .. } if next != 0 => self.was_there(next, 0, next_comm),
-            What::Fork { child: tid, .. } | What::Rename { tid, .. } => {
-                if self.named.len() < MOST {
-                    self.named.insert(tid);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn was_there(&mut self, tid: u32, tgid: u32, comm: &str) {
-        if self.named.contains(&tid) {
-            return;
-        }
-        if let Some((group, _)) = self.tasks.get_mut(&tid) {
-            *group = if *group == 0 { tgid } else { *group };
-        } else if self.tasks.len() < MOST {
-            let comm = comm.chars().take(COMM_LEN - 1).collect();
-            self.tasks.insert(tid, (tgid, comm));
-        }
-    }
-
-    /// The number of a function; 0 for none.
-    fn function(&mut self, callee: Callee<'_>) -> u64 {
-        let address;
-        let name = match callee {
-            Callee::Name(name) => name,
-            Callee::Address(at) => {
-                address = format!("{at:#x}");
-                &address
-            }
-            Callee::None => return 0,
-        };
-        let next = self.functions.len() as u64 + 1;
-        if let Some(&number) = self.functions.get(name) {
-            return number;
-        }
-        let name = if self.functions.len() < MOST { name } else { TOO_MANY };
-        // Names of functions have at most 511 characters (include/linux/kallsyms.h:KSYM_NAME_LEN).
-        let name: String = name.chars().take(511).collect();
-        *self.functions.entry(name.into()).or_insert(next)
-    }
-
-    fn tgid(&self, point: &Point<'_>, tid: u32) -> u32 {
-        let known = self.tasks.get(&tid).map(|(tgid, _)| *tgid);
-        point.tgid.or(known).unwrap_or_default()
     }
 
     fn put(
@@ -276,10 +208,14 @@ impl Translator {
         let mm = if tid == 0 { 0 } else { UNKNOWN_MM };
         match point.what {
             What::Switch { prev, next, blocked, preempted, .. } => {
-                let flags = switch_flags::PREEMPT * u16::from(preempted)
-                    | switch_flags::PREV_BLOCKED * u16::from(blocked)
-                    | switch_flags::PREV_KTHREAD * u16::from(prev == 0)
-                    | switch_flags::NEXT_KTHREAD * u16::from(next == 0);
+                let flags = [
+                    (preempted, switch_flags::PREEMPT),
+                    (blocked, switch_flags::PREV_BLOCKED),
+                    (prev == 0, switch_flags::PREV_KTHREAD),
+                    (next == 0, switch_flags::NEXT_KTHREAD),
+                ]
+                .iter()
+                .fold(0, |flags, &(set, flag)| flags | if set { flag } else { 0 });
                 // The idle task has no mm of its own; of others that is not known.
                 let mm = |tid: u32| if tid == 0 { 0 } else { UNKNOWN_MM };
                 let payload = Switch {
@@ -288,7 +224,7 @@ impl Translator {
                     next_mm: mm(next),
                     prev_tid: prev,
                     next_tid: next,
-                    next_tgid: self.tasks.get(&next).map_or(0, |&(tgid, _)| tgid),
+                    next_tgid: self.names.tgid_of(next),
                     prev_state: 0,
                     next_state: 0,
                     prev_frame: 0,
@@ -306,29 +242,31 @@ impl Translator {
                 self.put(point, (kind, 0), &payload, imported)
             }
             What::CsdQueue { target, func } => {
-                let payload = CsdQueue { func: self.function(func), target, tid };
+                let payload = CsdQueue { func: self.names.function(func), target, tid };
                 self.put(point, (Kind::CsdQueue, 0), &payload, imported)
             }
             What::CsdEntry { func, local: false } => {
-                let payload = CsdRun { func: self.function(func) };
+                let payload = CsdRun { func: self.names.function(func) };
                 self.put(point, (Kind::CsdEntry, 0), &payload, imported)
             }
             What::CsdEntry { func, local: true } => {
-                let (func, tgid) = (self.function(func), self.tgid(point, tid));
+                let (func, tgid) = (self.names.function(func), self.names.tgid(point, tid));
                 let payload = CsdLocal { func, mm, tid, tgid, nr: -1, cmd: -1 };
                 self.put(point, (Kind::CsdLocal, 0), &payload, imported)
             }
             What::CsdExit { func } => {
-                let payload = CsdRun { func: self.function(func) };
+                let payload = CsdRun { func: self.names.function(func) };
                 self.put(point, (Kind::CsdExit, 0), &payload, imported)
             }
             What::IpiCpu { target, callsite, callback } => {
-                let (callsite, callback) = (self.function(callsite), self.function(callback));
+                let (callsite, callback) =
+                    (self.names.function(callsite), self.names.function(callback));
                 let payload = IpiCpu { callsite, callback, target, tid };
                 self.put(point, (Kind::IpiCpu, 0), &payload, imported)
             }
             What::IpiMask { mask, callsite, callback } => {
-                let (callsite, callback) = (self.function(callsite), self.function(callback));
+                let (callsite, callback) =
+                    (self.names.function(callsite), self.names.function(callback));
                 let payload = IpiMask { callsite, callback, mask, tid, zero: 0 };
                 self.put(point, (Kind::IpiMask, 0), &payload, imported)
             }
@@ -376,7 +314,7 @@ impl Translator {
                 self.put(point, (Kind::Exec, 0), &payload, imported)
             }
             What::Rename { tid, comm: name } => {
-                let tgid = self.tasks.get(&tid).map_or(0, |&(tgid, _)| tgid);
+                let tgid = self.names.tgid_of(tid);
                 let payload = Rename { tid, tgid, comm: comm(name) };
                 self.put(point, (Kind::Rename, 0), &payload, imported)
             }
@@ -407,7 +345,7 @@ impl Translator {
         if *self.calls_by.get_or_insert(from) != from {
             return Ok(());
         }
-        let tgid = self.tgid(point, tid);
+        let tgid = self.names.tgid(point, tid);
         let (kind, call, ret) = match point.what {
             What::MembarrierEnter { cmd, flags, cpu_id, .. } => {
                 let call = InCall { cmd, flags, cpu_id };

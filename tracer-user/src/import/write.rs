@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// All records of so long a time, in nanoseconds, are handed over together,
-const STEP: u64 = 50_000_000;
+const STEP: u64 = 5_000_000;
 /// or so many.
 const MANY: u32 = 4096;
 
@@ -71,7 +71,7 @@ fn fill(
     let (mut advanced, mut records) = (first, 0);
     spool
         .drain(|cpu, ts, record| {
-            if ts > advanced && (ts - advanced >= STEP || records >= MANY) {
+            if ts.saturating_sub(advanced) >= STEP || records >= MANY {
                 composer.advance(ts);
                 (advanced, records) = (ts, 0);
             }
@@ -79,9 +79,11 @@ fn fill(
             records += 1;
         })
         .map_err(ImportError::Spool)?;
+    // The last event is in it, too.
+    let end = last + 1;
+    composer.advance(end);
     composer.closed(&Closing {
-        // The last event is in it, too.
-        end_ns: last + 1,
+        end_ns: end,
         next_seq: (0..facts.cpus_possible as usize)
             .map(|cpu| cpus.get(cpu).map_or(0, |cpu| cpu.seq))
             .collect(),
@@ -126,11 +128,12 @@ fn facts(translator: &Translator, imported: &Imported, first: u64) -> Facts {
             ..Judging::default()
         },
         tasks: translator
+            .names
             .tasks
             .iter()
             .map(|(&tid, (tgid, comm))| TaskName { tid, tgid: *tgid, comm: comm.clone() })
             .collect(),
-        functions: translator.functions(),
+        functions: translator.names.functions(),
         ..Facts::default()
     }
 }

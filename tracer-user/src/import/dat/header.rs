@@ -64,7 +64,7 @@ impl Scale {
     pub(super) fn nanoseconds(self, ts: u64) -> Option<u64> {
         let scaled = (u128::from(ts) * u128::from(self.mult)) >> self.shift.min(127);
         let ns = scaled.checked_add(self.offset.into())?;
-        u64::try_from(ns).ok().filter(|&ns| ns <= i64::MAX as u64)
+        u64::try_from(ns).ok().filter(|&ns| i64::try_from(ns).is_ok())
     }
 }
 

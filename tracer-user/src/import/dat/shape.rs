@@ -153,7 +153,7 @@ mod tests {
         assert_eq!((id, shape.event.as_str()), (314, "sched_process_fork"));
         let mut record = vec![0; 24];
         record[12..16].copy_from_slice(&(-1i32).to_le_bytes());
-        record[16..20].copy_from_slice(&(24u32 | 4 << 16).to_le_bytes());
+        record[16..20].copy_from_slice(&0x0004_0018_u32.to_le_bytes());
         record[20..24].copy_from_slice(&7i32.to_le_bytes());
         record.extend(b"abc\0");
         assert_eq!(shape.number(0, &record), Some(-1));
