@@ -150,7 +150,11 @@ impl Lane {
         self.leave_from(ts, 0, to);
     }
 
+    /// Begins what never nests in its like: if one is open, its end went unseen, as it does before
+    /// the probe on that end is there.
     fn enter<W: Write>(&mut self, ts: u64, what: Running, on: On<'_>, to: &mut Packets<W>) {
+        let again = self.running.iter().position(|&one| one == what);
+        self.leave_from(ts, again.unwrap_or(usize::MAX), to);
         if self.running.len() < DEEPEST {
             self.running.push(what);
             to.begin(ts, on);
@@ -187,11 +191,7 @@ impl Lane {
             Event::IrqEntry(irq) => {
                 let name = Vector::from_u8(irq.vector).map_or("unknown", Vector::name);
                 let on = here(name);
-                // None interrupts itself: its end went unseen, as it does before that probe is there.
-                let running = Running::Interrupt(irq.vector);
-                let again = self.running.iter().position(|&one| one == running);
-                self.leave_from(ts, again.unwrap_or(usize::MAX), to);
-                self.enter(ts, running, on, to);
+                self.enter(ts, Running::Interrupt(irq.vector), on, to);
             }
             Event::IrqExit(_) => self.leave(ts, |one| matches!(one, Running::Interrupt(_)), to),
             Event::CsdEntry { func } => {
