@@ -380,6 +380,27 @@ fn names_from_a_trace_reach_no_terminal_raw() {
 }
 
 #[test]
+fn a_part_of_the_time_is_judged_and_none_is_refused() {
+    let one = file(&written(&facts(), &calls(200)));
+    let report = |from: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_unlazy"));
+        let output = command.arg("report").arg(&one.path).args(["--json", "-", "--from", from]);
+        output.output().expect("unlazy starts")
+    };
+    let events = |from: &str| {
+        let output = report(from);
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        json["events"]["total"].as_u64().expect("a number")
+    };
+    let (all, half) = (events("0s"), events("2s"));
+    assert!(half > all / 3 && half < all * 2 / 3, "{half} of {all}");
+    let beyond = report("1h");
+    assert_eq!(beyond.status.code(), Some(2));
+    let err = String::from_utf8_lossy(&beyond.stderr);
+    assert!(err.contains("the recording is 4.0"), "{err}");
+}
+
+#[test]
 fn the_same_part_twice_is_refused() {
     let one = file(&written(&facts(), &calls(3)));
     let mut copy = tempfile::NamedTempFile::new().expect("a file");

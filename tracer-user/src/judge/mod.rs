@@ -125,6 +125,16 @@ impl<O: Observer> Judge<O> {
         self.engine.first_findings()
     }
 
+    /// Whether anything counts yet.
+    pub const fn is_open(&self) -> bool {
+        self.opening.is_some()
+    }
+
+    /// Everything up to here was handed over, in nanoseconds.
+    pub const fn until(&self) -> u64 {
+        self.until
+    }
+
     /// Whether the run has an end: a recording that was cut off has none.
     pub const fn is_closed(&self) -> bool {
         self.closing.is_some()
@@ -138,7 +148,11 @@ impl<O: Observer> Judge<O> {
     /// What it comes to.
     #[must_use]
     pub fn report(self) -> Report {
-        let Self { facts, engine, opens, opening, closing, until, damaged, excerpt, .. } = self;
+        let Self { facts, mut engine, opens, opening, closing, until, damaged, excerpt, .. } = self;
+        if opening.is_none() {
+            // Nothing ever counted.
+            engine.restart_counts();
+        }
         let closed = closing.is_some();
         let closing = closing.unwrap_or_else(|| Closing {
             end_ns: until,

@@ -87,5 +87,11 @@ pub fn observe(
             damage.push((index, found));
         }
     }
+    if range.from > 0 && !judge.is_open() {
+        let length = judge.until().saturating_sub(facts.started_ns) as f64 / 1e9;
+        return Err(TraceError::Parts(format!(
+            "there is nothing after that time: the recording is {length:.3} s long"
+        )));
+    }
     Ok(Recorded { report: judge.report(), damage })
 }
