@@ -93,6 +93,12 @@ pub mod membarrier_cmd {
     pub const GET_REGISTRATIONS: i32 = 1 << 9;
 }
 
+/// An mm, if it is told.
+#[must_use]
+pub const fn told_mm(mm: u64) -> Option<u64> {
+    if mm == UNKNOWN_MM { None } else { Some(mm) }
+}
+
 /// `init_mm`'s `context.ctx_id` (`arch/x86/include/asm/mmu.h:INIT_MM_CONTEXT`).
 pub const INIT_MM: u64 = 1;
 

@@ -2,7 +2,7 @@
 
 use tracer_common::{
     model::{self, Answer, Config, Cpu, Event, Func, SyncCause, SyncPoint, Tri, UserRan},
-    wire::Vector,
+    wire::{Vector, told_mm},
 };
 
 use super::{
@@ -75,7 +75,7 @@ fn ran(seen: &Seen<'_>, c: &Cpu) -> Ran {
         tid: c.known.then_some(c.tid),
         comm: c.known.then(|| seen.comm(c.tid).map(str::to_owned)).flatten(),
         kthread: c.known.then_some(c.kthread),
-        logical_mm: c.known.then_some(c.logical),
+        logical_mm: told_mm(c.logical).filter(|_| c.known),
         active_mm: known(c.active),
         real_mm: known(c.real),
         lazy: match c.lazy {

@@ -2,7 +2,7 @@
 
 use tracer_common::{
     model::{Event, Func, SyncCause},
-    wire::{Switch, Vector, switch_flags as flag},
+    wire::{Switch, Vector, switch_flags as flag, told_mm},
 };
 
 use super::{
@@ -47,7 +47,14 @@ impl Put<'_, '_> {
     }
 
     fn mm(&mut self, mm: u64) {
-        self.uint(Field::Mm, mm);
+        self.an_mm(Field::Mm, mm);
+    }
+
+    /// An mm, where it is told: other tools' traces don't.
+    fn an_mm(&mut self, field: Field, mm: u64) {
+        if let Some(mm) = told_mm(mm) {
+            self.uint(field, mm);
+        }
     }
 
     fn state(&mut self, state: u8) {
@@ -127,13 +134,13 @@ fn sched_switch(put: &mut Put<'_, '_>, flags: u16, w: &Switch) {
     put.bool(Field::Preempted, flags & flag::PREEMPT != 0);
     put.bool(Field::Blocked, flags & flag::PREV_BLOCKED != 0);
     put.bool(Field::Exiting, flags & flag::PREV_EXITING != 0);
-    put.uint(Field::PrevActiveMm, w.prev_active);
+    put.an_mm(Field::PrevActiveMm, w.prev_active);
     put.uint(Field::NextTid, w.next_tid);
     put.uint(Field::NextTgid, w.next_tgid);
     if let Some(comm) = put.seen.comm(w.next_tid) {
         (put.to)(Field::NextComm, Value::Text(comm));
     }
-    put.uint(Field::NextMm, w.next_mm);
+    put.an_mm(Field::NextMm, w.next_mm);
     put.uint(Field::NextMembarrierState, w.next_state);
     put.frame(Field::NextFrame, w.next_frame);
     put.bool(Field::NextKthread, flags & flag::NEXT_KTHREAD != 0);
@@ -211,7 +218,7 @@ fn life(put: &mut Put<'_, '_>, event: &Event) {
             put.uint(Field::ChildTid, w.child_tid);
             put.uint(Field::ChildTgid, w.child_tgid);
             put.text(Field::ChildComm, &text(&w.comm));
-            put.uint(Field::ChildMm, w.child_mm);
+            put.an_mm(Field::ChildMm, w.child_mm);
             put.state(w.state);
         }
         Event::Exec(w) => {

@@ -109,7 +109,7 @@ impl From<&Cpu> for Mms {
     fn from(cpu: &Cpu) -> Self {
         let known = |id: u64| (cpu.known && id != 0).then_some(id);
         Self {
-            logical: cpu.known.then_some(cpu.logical),
+            logical: tracer_common::wire::told_mm(cpu.logical).filter(|_| cpu.known),
             active: known(cpu.active),
             real: known(cpu.real),
             lazy: match cpu.lazy {

@@ -66,7 +66,7 @@ const CALLS: [Declared; 14] = [
     column("tid", UINT, true),
     column("tgid", UINT, true),
     column("comm", TEXT, false),
-    column("mm", UINT, true),
+    column("mm", UINT, false),
     column("cmd", INT, true),
     column("command", TEXT, false),
     column("ret", INT, true),
@@ -151,7 +151,7 @@ impl Parquet {
         row.put(5, Value::Uint(call.tid.into()));
         row.put(6, Value::Uint(call.tgid.into()));
         row.put_some(7, comm.map(Value::Text));
-        row.put(8, Value::Uint(call.mm));
+        row.put_some(8, tracer_common::wire::told_mm(call.mm).map(Value::Uint));
         row.put(9, Value::Int(call.cmd.into()));
         row.put_some(10, command(call.cmd).map(Value::Text));
         row.put(11, Value::Int(call.ret));
