@@ -233,7 +233,8 @@ impl Probes {
 
     /// Takes away what [`attach_registered`](Self::attach_registered) attached.
     pub fn detach_registered(&mut self) {
-        for slot in &mut self.slots {
+        // What others lean on goes last.
+        for slot in self.slots.iter_mut().rev() {
             if slot.planned.probe.when == When::WhileRegistered {
                 slot.detach();
             }

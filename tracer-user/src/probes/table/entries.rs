@@ -249,18 +249,7 @@ pub(super) const TRACEPOINTS: &[Probe] = &[
         ],
         ..ROW
     },
-    Probe {
-        name: "sys_enter",
-        subsystem: "raw_syscalls",
-        when: WhileRegistered,
-        need: Important,
-        gives: "membarrier calls as they begin; that a task ran user code until now",
-        since: ANY,
-        lost_without: "membarrier calls: R2 can't be checked",
-        fields: SYSCALL,
-        args: &[arg(0, "regs", Struct("pt_regs")), arg(1, "id", Number)],
-        ..ROW
-    },
+    // Before sys_enter: a call whose beginning is seen must be seen to end, or it would count for none.
     Probe {
         name: "sys_exit",
         subsystem: "raw_syscalls",
@@ -271,6 +260,18 @@ pub(super) const TRACEPOINTS: &[Probe] = &[
         lost_without: "results of membarrier calls: R2 can't be checked",
         fields: SYSCALL,
         args: &[arg(0, "regs", Struct("pt_regs")), arg(1, "ret", Number)],
+        ..ROW
+    },
+    Probe {
+        name: "sys_enter",
+        subsystem: "raw_syscalls",
+        when: WhileRegistered,
+        need: Important,
+        gives: "membarrier calls as they begin; that a task ran user code until now",
+        since: ANY,
+        lost_without: "membarrier calls: R2 can't be checked",
+        fields: SYSCALL,
+        args: &[arg(0, "regs", Struct("pt_regs")), arg(1, "id", Number)],
         ..ROW
     },
     Probe {

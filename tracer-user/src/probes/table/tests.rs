@@ -32,6 +32,13 @@ fn what_everybody_would_pay_for_is_attached_only_when_needed() {
     }
 }
 
+/// They are attached in this order and taken away in the other.
+#[test]
+fn whoever_is_seen_to_begin_a_system_call_is_seen_to_end_it() {
+    let place = |name: &str| PROBES.iter().position(|probe| probe.name == name).unwrap();
+    assert!(place("sys_exit") < place("sys_enter"));
+}
+
 #[test]
 fn the_table_goes_between_its_comments() {
     let document = "# Title\n<!-- probes: begin -->\noutdated\n<!-- probes: end -->\nrest\n";
