@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
+use super::recording;
 use crate::{
     exit::Exit,
     explain::{self, Ask, Explained, text},
-    judge::recorded,
     output::{Sink, Target},
     report::text::Style,
-    trace::{self, Part},
 };
 
 const ABOUT: &str = "Explain one membarrier call or one finding of a recorded trace, CPU by CPU";
@@ -56,14 +55,7 @@ pub struct Args {
 /// # Errors
 /// If a file can't be read or has not what is asked for; the exit code is then 2.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let open = |file: &PathBuf| {
-        trace::open(file).map_err(|error| match error {
-            trace::TraceError::Io { .. } => anyhow::Error::from(error),
-            other => anyhow::Error::from(other).context(file.display().to_string()),
-        })
-    };
-    let parts = args.files.iter().map(open).collect::<Result<Vec<Part>, _>>()?;
-    let runs = recorded::runs(parts)?;
+    let runs = recording::open(&args.files)?;
     let [run] = &runs[..] else {
         bail!(
             "these are {} runs, and one is explained at a time: give the files of one",
@@ -78,16 +70,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     // Known before the work is done.
     let json = args.json.as_deref().map(Target::from).as_ref().map(Sink::open).transpose()?;
     let Explained { explanation, damage, .. } = explain::explain(run, ask)?;
-    for (index, damage) in damage {
-        let path = run.get(index).map(|part| part.path().display().to_string());
-        eprintln!(
-            "unlazy: {}: damaged at byte {}, {} bytes passed over: {}",
-            path.unwrap_or_default(),
-            damage.offset,
-            damage.bytes,
-            damage.why
-        );
-    }
+    recording::tell_damage(run, &damage);
     if !json.as_ref().is_some_and(Sink::is_stdout) {
         Sink::open(&Target::Stdout)?
             .write(|mut to| text::render(&explanation, &mut to, Style::stdout()))?;

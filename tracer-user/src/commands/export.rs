@@ -1,9 +1,10 @@
 //! `unlazy export`: a recording for other people's tools.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf};
 
 use anyhow::{Context, bail};
 
+use super::recording::{self, Span};
 use crate::{
     exit::Exit,
     export::{
@@ -11,10 +12,8 @@ use crate::{
         parquet::{FILES, Parquet},
         perfetto::Perfetto,
     },
-    judge::recorded,
     output::{Sink, Target, Written},
-    report::text::printable,
-    trace::{self, Part, Range},
+    trace::{Part, Range},
 };
 
 const ABOUT: &str = "Write a recorded trace for other people's tools";
@@ -63,13 +62,8 @@ pub struct Args {
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
 
-    /// Leave out what was before this time of the recording, as 10s
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    from: Option<Duration>,
-
-    /// Leave out what was after this time of the recording
-    #[arg(long, value_name = "TIME", value_parser = super::duration)]
-    to: Option<Duration>,
+    #[command(flatten)]
+    span: Span,
 }
 
 /// Runs the command.
@@ -77,18 +71,11 @@ pub struct Args {
 /// # Errors
 /// If a file can't be read, or the result not be written; the exit code is then 2.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let open = |file: &PathBuf| {
-        trace::open(file).map_err(|error| match error {
-            trace::TraceError::Io { .. } => anyhow::Error::from(error),
-            other => anyhow::Error::from(other).context(file.display().to_string()),
-        })
-    };
-    let parts = args.files.iter().map(open).collect::<Result<Vec<Part>, _>>()?;
-    let runs = recorded::runs(parts)?;
+    let runs = recording::open(&args.files)?;
     let [run] = &runs[..] else {
         bail!("these files are {} runs: export each by itself, to a place of its own", runs.len());
     };
-    let range = range(run, args)?;
+    let range = args.span.of(run)?;
     let exported = match args.format {
         Format::Parquet => Some(parquet(run, range, args)?),
         Format::Json | Format::Perfetto => stream(run, range, args)?,
@@ -97,31 +84,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         // Whoever read it has gone, and wants no more.
         return Ok(Exit::Clean);
     };
-    for (index, damage) in &exported.recorded.damage {
-        let path = run.get(*index).map(|part| part.path().display().to_string());
-        eprintln!(
-            "unlazy: {}: damaged at byte {}, {} bytes passed over: {}",
-            printable(&path.unwrap_or_default()),
-            damage.offset,
-            damage.bytes,
-            printable(&damage.why)
-        );
-    }
+    recording::tell_damage(run, &exported.recorded.damage);
     Ok(if exported.recorded.damage.is_empty() { Exit::Clean } else { Exit::Inconclusive })
-}
-
-fn range(run: &[Part], args: &Args) -> anyhow::Result<Range> {
-    let began = run.first().map_or(0, |part| part.facts().started_ns);
-    let at =
-        |time: Duration| began.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
-    let range = Range {
-        from: args.from.filter(|from| !from.is_zero()).map_or(0, at),
-        to: args.to.map_or(u64::MAX, at),
-    };
-    if range.from >= range.to {
-        bail!("--from must be before --to");
-    }
-    Ok(range)
 }
 
 /// Writes a format that is one file; nothing if whoever read it has gone.

@@ -7,6 +7,7 @@ pub mod export;
 mod found;
 pub mod import;
 pub mod record;
+pub mod recording;
 pub mod report;
 pub mod stress;
 pub mod tracing;

@@ -1,16 +1,17 @@
 //! `unlazy report`: judge what was recorded.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use anyhow::bail;
 use serde::Serialize;
 
+use super::recording::{self, Span};
 use crate::{
     exit::Exit,
     judge::recorded::{self, Recorded},
     output::{Places, Sink, Target, TextTo, deliver},
     report::{Report, Verdict, text::printable},
-    trace::{self, Part, Range},
+    trace::Part,
 };
 
 const ABOUT: &str = "Judge a recorded trace, and print a report";
@@ -41,13 +42,8 @@ pub struct Args {
     #[arg(required = true, value_name = "F")]
     files: Vec<PathBuf>,
 
-    /// Leave out what was before this time of the recording, as 10s
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    from: Option<Duration>,
-
-    /// Leave out what was after this time of the recording
-    #[arg(long, value_name = "TIME", value_parser = super::duration)]
-    to: Option<Duration>,
+    #[command(flatten)]
+    span: Span,
 
     /// Write the report as JSON (unlazy.report/1) to F [default: standard output]
     #[arg(long, value_name = "F", num_args = 0..=1, default_missing_value = "-")]
@@ -63,14 +59,7 @@ pub struct Args {
 /// # Errors
 /// If a file can't be read, or the report not be written; the exit code is then 2.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let open = |file: &PathBuf| {
-        trace::open(file).map_err(|error| match error {
-            trace::TraceError::Io { .. } => anyhow::Error::from(error),
-            other => anyhow::Error::from(other).context(file.display().to_string()),
-        })
-    };
-    let parts = args.files.iter().map(open).collect::<Result<Vec<Part>, _>>()?;
-    let runs = recorded::runs(parts)?;
+    let runs = recording::open(&args.files)?;
     let json = args.json.as_deref().map(Target::from);
     let junit = args.junit.as_deref().map(Target::from);
     if let [run] = &runs[..] {
@@ -92,27 +81,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 
 /// Judges one run, and says what is wrong with its files.
 fn judge(run: &[Part], args: &Args) -> anyhow::Result<Report> {
-    let began = run.first().map_or(0, |part| part.facts().started_ns);
-    let at =
-        |time: Duration| began.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
-    let range = Range {
-        from: args.from.filter(|from| !from.is_zero()).map_or(0, at),
-        to: args.to.map_or(u64::MAX, at),
-    };
-    if range.from >= range.to {
-        bail!("--from must be before --to");
-    }
-    let Recorded { report, damage } = recorded::judge(run, range)?;
-    for (index, damage) in damage {
-        let path = run.get(index).map(|part| part.path().display().to_string());
-        eprintln!(
-            "unlazy: {}: damaged at byte {}, {} bytes passed over: {}",
-            path.unwrap_or_default(),
-            damage.offset,
-            damage.bytes,
-            damage.why
-        );
-    }
+    let Recorded { report, damage } = recorded::judge(run, args.span.of(run)?)?;
+    recording::tell_damage(run, &damage);
     Ok(report)
 }
 
