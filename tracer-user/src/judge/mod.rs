@@ -14,7 +14,7 @@ pub mod recorded;
 use tracer_common::model::Rule;
 
 use crate::{
-    engine::{Engine, Judged, Observer},
+    engine::{Engine, Observer},
     report::{self, CrossCheck, Report, SyscallCoverage},
     stream::{Closing, Facts, MissedRuns, Opening, Origin, Sink},
 };
@@ -72,9 +72,7 @@ impl<O: Observer> Judge<O> {
         for task in &facts.tasks {
             engine.name_task(task.tid, task.tgid, &task.comm);
         }
-        for (&func, name) in &facts.functions {
-            engine.name_func(func, name);
-        }
+        engine.name_funcs(&facts.functions);
         Self {
             facts,
             engine,
@@ -88,21 +86,9 @@ impl<O: Observer> Judge<O> {
         }
     }
 
-    /// The run's facts.
-    pub const fn facts(&self) -> &Facts {
-        &self.facts
-    }
-
-    /// What orders and judges the events.
-    pub const fn engine(&self) -> &Engine<O> {
-        &self.engine
-    }
-
-    /// A later part of the run begins: names that were told before.
+    /// A later part of the run begins: names that were told before it.
     pub fn part(&mut self, facts: &Facts) {
-        for (&func, name) in &facts.functions {
-            self.engine.name_func(func, name);
-        }
+        self.engine.name_funcs(&facts.functions);
     }
 
     /// So many bytes of a recording could not be read.
@@ -135,16 +121,6 @@ impl<O: Observer> Judge<O> {
         self.until
     }
 
-    /// Whether the run has an end: a recording that was cut off has none.
-    pub const fn is_closed(&self) -> bool {
-        self.closing.is_some()
-    }
-
-    /// Who looks on.
-    pub const fn observer_mut(&mut self) -> &mut O {
-        self.engine.observer_mut()
-    }
-
     /// What it comes to.
     #[must_use]
     pub fn report(self) -> Report {
@@ -164,19 +140,7 @@ impl<O: Observer> Judge<O> {
         let opening = opening.unwrap_or(Opening { start_ns: closing.end_ns, known_at_ns: None });
         let blind_spots = blind::spots(&facts, &closing, &engine);
         let (start, end) = (opening.start_ns, closing.end_ns.max(opening.start_ns));
-        let Judged {
-            events,
-            cpus,
-            membarrier,
-            mms,
-            mms_omitted,
-            transitions,
-            user_returns,
-            rules,
-            findings_total,
-            findings,
-            findings_omitted,
-        } = engine.judged(end);
+        let judged = engine.judged(end);
         let mut report = Report {
             unlazy: env!("CARGO_PKG_VERSION").to_owned(),
             mode: facts.mode,
@@ -191,22 +155,22 @@ impl<O: Observer> Judge<O> {
                 known_after_ns: opening.known_at_ns.map(|at| at.saturating_sub(start)),
             },
             command: closing.command,
-            events,
-            cpus,
-            membarrier,
-            mms,
-            mms_omitted,
-            transitions,
-            user_returns,
-            rules,
-            findings_total,
-            findings,
-            findings_omitted,
+            events: judged.events,
+            cpus: judged.cpus,
+            membarrier: judged.membarrier,
+            mms: judged.mms,
+            mms_omitted: judged.mms_omitted,
+            transitions: judged.transitions,
+            user_returns: judged.user_returns,
+            rules: judged.rules,
+            findings_total: judged.findings_total,
+            findings: judged.findings,
+            findings_omitted: judged.findings_omitted,
             blind_spots,
             crosscheck: closing
                 .ctxt
                 .filter(|_| counted)
-                .map(|ctxt| CrossCheck::new(ctxt, transitions.switches)),
+                .map(|ctxt| CrossCheck::new(ctxt, judged.transitions.switches)),
             syscall_coverage: (counted && facts.origin == Origin::Probes).then_some(
                 SyscallCoverage {
                     attached_ns: closing.syscalls_attached_ns,

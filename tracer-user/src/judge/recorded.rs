@@ -80,7 +80,9 @@ pub fn observe(
     }
     let mut damage = Vec::new();
     for (index, part) in parts.iter().enumerate() {
-        judge.part(part.facts());
+        if index > 0 {
+            judge.part(part.facts());
+        }
         let played = part.play(range, &mut judge)?;
         for found in played.damage {
             judge.damaged(found.bytes.max(1));
