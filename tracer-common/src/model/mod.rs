@@ -267,10 +267,26 @@ impl Model {
         promise: Promise,
     ) {
         match promise.evidence() {
-            Some(evidence) => Self::serialized(s, c, ts, cause, evidence),
+            Some(evidence) => Self::serialized_within(s, c, (ts, now), cause, evidence),
             None if promise.possible() => c.maybe_sync = now,
             None => {}
         }
+    }
+
+    /// A serialization that surely happened, at some time in this span. A call that begins in it may
+    /// have begun before that, or after.
+    fn serialized_within<S: Store>(
+        s: &mut S,
+        c: &mut Cpu,
+        (from, to): (u64, u64),
+        cause: SyncCause,
+        evidence: Evidence,
+    ) {
+        if from >= c.sync.ts && to > from {
+            // What begins with the event at the span's end is later.
+            c.maybe_sync = c.maybe_sync.max(to - 1);
+        }
+        Self::serialized(s, c, from, cause, evidence);
     }
 
     /// A serialization that surely happened at or after `ts`.

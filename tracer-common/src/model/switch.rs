@@ -315,7 +315,6 @@ impl Model {
         let known = switch.real_before != 0;
         let at_switch = At { ts: switch.ts, ..at };
         let (real, lazy) = (switch.real_before, switch.lazy_before);
-        let synced = c.sync;
         if cr3 {
             s.tally().cr3_writes += 1;
             if known && same {
@@ -329,11 +328,12 @@ impl Model {
             } else if known {
                 r7::passed(s);
             }
-            Self::serialized(s, c, switch.ts, SyncCause::Cr3, Evidence::Inferred);
+            Self::serialized_within(s, c, (switch.ts, at.ts), SyncCause::Cr3, Evidence::Inferred);
         } else if !self.config.sees_cr3 {
             if known && !same {
                 // arch/x86/mm/tlb.c:switch_mm_irqs_off
-                Self::serialized(s, c, switch.ts, SyncCause::Cr3, Evidence::Assumed);
+                let span = (switch.ts, at.ts);
+                Self::serialized_within(s, c, span, SyncCause::Cr3, Evidence::Assumed);
             } else if !known || lazy != Tri::No {
                 c.maybe_sync = at.ts;
             }
@@ -350,10 +350,6 @@ impl Model {
             let promise = self.config.finish_task_switch;
             Self::promised(s, c, switch.ts, at.ts, SyncCause::FinishTaskSwitch, promise);
         }
-        if c.sync != synced {
-            // What begins with this event is later.
-            c.maybe_sync = c.maybe_sync.max(at.ts.saturating_sub(1));
-        }
     }
 
     /// A kernel thread has taken an mm, some time ago: what `kthread_use_mm` itself does about it.
@@ -361,10 +357,6 @@ impl Model {
         let Some(debt) = c.debt else { return };
         let promise = self.config.kthread_use_mm;
         Self::promised(s, c, debt.since, at.ts, SyncCause::KthreadUse, promise);
-        if promise.evidence().is_some() {
-            // When it did is not known, as with a switch.
-            c.maybe_sync = c.maybe_sync.max(at.ts.saturating_sub(1));
-        }
     }
 
     /// `kthread_use_mm` or `kthread_unuse_mm` has returned; `mm` is what the thread has now.
