@@ -7,28 +7,15 @@
 //! buffer:   ul-call-10064 [000] 26472.164230: csd_function_entry:   func=...
 //! ```
 
-use super::text::{Columns, seconds};
+use super::text::{Columns, around_cpu, seconds};
 
 /// The columns of a line, if it is an event's.
 pub(super) fn parse(line: &str) -> Option<Columns<'_>> {
-    // A name may have brackets, too: the first that make sense are it.
-    let mut from = 0;
-    while let Some(open) = line.get(from..)?.find('[') {
-        let open = from + open;
-        if let Some(columns) = at(line, open) {
-            return Some(columns);
-        }
-        from = open + 1;
-    }
-    None
+    around_cpu(line, columns)
 }
 
-/// The columns, if the CPU's begins here.
-fn at(line: &str, open: usize) -> Option<Columns<'_>> {
-    let (cpu, rest) = line.get(open + 1..)?.split_once(']')?;
-    let cpu = cpu.parse().ok()?;
-    let rest = rest.strip_prefix(' ')?;
-    let (comm, tid, tgid) = task(line.get(..open)?.trim())?;
+fn columns<'a>(before: &'a str, cpu: u32, rest: &'a str) -> Option<Columns<'a>> {
+    let (comm, tid, tgid) = task(before.trim())?;
     // Flags may stand before the time, and have no colon.
     let (first, after) = rest.trim_start().split_once(' ')?;
     let (time, after) =

@@ -5,35 +5,24 @@
 //!     ul-call 10074/10083 [001] 26473.020234:  1  csd:csd_queue_cpu: cpu=0 ...
 //! ```
 
-use super::text::{Columns, seconds};
+use super::text::{Columns, around_cpu, seconds};
 
 /// What stands in the event's place where records were lost.
 pub(super) const LOST: &str = "PERF_RECORD_LOST";
 
 /// The columns of a line, if it is an event's.
 pub(super) fn parse(line: &str) -> Option<Columns<'_>> {
-    let mut from = 0;
-    while let Some(open) = line.get(from..)?.find('[') {
-        let open = from + open;
-        if let Some(columns) = at(line, open) {
-            return Some(columns);
-        }
-        from = open + 1;
-    }
-    None
+    around_cpu(line, columns)
 }
 
-fn at(line: &str, open: usize) -> Option<Columns<'_>> {
-    let (cpu, rest) = line.get(open + 1..)?.split_once(']')?;
-    let cpu = cpu.parse().ok()?;
-    let rest = rest.strip_prefix(' ')?.trim_start();
-    let (comm, ids) = line.get(..open)?.trim().rsplit_once(' ')?;
+fn columns<'a>(before: &'a str, cpu: u32, rest: &'a str) -> Option<Columns<'a>> {
+    let (comm, ids) = before.trim().rsplit_once(' ')?;
     let (tgid, tid) = ids.split_once('/').unwrap_or((GONE, ids));
     if !is_pid(tgid) || !is_pid(tid) {
         return None;
     }
     let (tgid, tid) = (tgid.parse().ok(), tid.parse().ok());
-    let (time, rest) = rest.split_once(' ')?;
+    let (time, rest) = rest.trim_start().split_once(' ')?;
     let ts = seconds(time.strip_suffix(':')?)?;
     let mut rest = rest.trim_start();
     if let Some((period, after)) = rest.split_once(' ')

@@ -26,6 +26,18 @@ pub(super) struct Columns<'a> {
     pub(super) body: &'a str,
 }
 
+/// The columns of a line, by `columns` from what stands before the CPU in its brackets, the CPU, and
+/// what stands after. A name may have brackets, too: the first that make sense are the CPU's.
+pub(super) fn around_cpu(
+    line: &str,
+    columns: for<'a> fn(&'a str, u32, &'a str) -> Option<Columns<'a>>,
+) -> Option<Columns<'_>> {
+    line.match_indices('[').find_map(|(open, _)| {
+        let (cpu, rest) = line[open + 1..].split_once(']')?;
+        columns(&line[..open], cpu.parse().ok()?, rest.strip_prefix(' ')?)
+    })
+}
+
 /// A time in seconds, with at most nine digits after the point, in nanoseconds. Without a point it
 /// is no time: some of ftrace's clocks count something else.
 pub(super) fn seconds(text: &str) -> Option<u64> {
