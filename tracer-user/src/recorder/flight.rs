@@ -33,8 +33,7 @@ struct Kept {
 }
 
 impl Ring {
-    pub(super) fn new(plan: Plan, last: Option<Last>, facts: Facts, shared: &Arc<Shared>) -> Self {
-        let last = last.unwrap_or(Last { span: std::time::Duration::MAX, memory: u64::MAX });
+    pub(super) fn new(plan: Plan, last: Last, facts: Facts, shared: &Arc<Shared>) -> Self {
         Self {
             plan,
             last,

@@ -117,6 +117,12 @@ trait Store {
     fn finish(self: Box<Self>) -> Result<Recorded, DiskError>;
 }
 
+/// Where a recording goes.
+enum To {
+    Disk(Disk),
+    Memory(Last),
+}
+
 /// Puts a batch into the queue, or gives it back.
 type HandOn = Box<dyn FnMut(Batch) -> Result<(), Batch>>;
 
@@ -135,9 +141,10 @@ impl Recorder {
     /// If the file can't be written.
     pub fn start(plan: &Plan, facts: &Facts) -> Result<Self, DiskError> {
         let shared = Arc::new(Shared::default());
-        let disk = match plan.last {
-            Some(_) => None,
-            None => Some(Disk::create(&stream::name(plan, 0), &shared)?),
+        // Known before anything is traced: whether there is a place to write to.
+        let to = match plan.last {
+            Some(last) => To::Memory(last),
+            None => To::Disk(Disk::create(&stream::name(plan, 0), &shared)?),
         };
         let (orders, receiver) = channel();
         let queue = (orders.clone(), Arc::clone(&shared));
@@ -156,9 +163,9 @@ impl Recorder {
         let writing = {
             let (plan, facts, shared) = (plan.clone(), facts.clone(), Arc::clone(&shared));
             move || {
-                let store: Box<dyn Store> = match (disk, plan.last) {
-                    (Some(disk), _) => Box::new(Stream::new(plan, facts, disk, &shared)?),
-                    (None, last) => Box::new(Ring::new(plan, last, facts, &shared)),
+                let store: Box<dyn Store> = match to {
+                    To::Disk(disk) => Box::new(Stream::new(plan, facts, disk, &shared)?),
+                    To::Memory(last) => Box::new(Ring::new(plan, last, facts, &shared)),
                 };
                 write(store, &receiver, &shared)
             }
