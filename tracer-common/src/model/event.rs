@@ -38,6 +38,20 @@ impl Func {
             _ => Self::Other,
         }
     }
+
+    /// Its name; `None` if it is none of those that are told apart.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::SyncCore => "ipi_sync_core",
+            Self::Mb => "ipi_mb",
+            Self::Rseq => "ipi_rseq",
+            Self::SyncRqState => "ipi_sync_rq_state",
+            Self::FlushTlb => "flush_tlb_func",
+            Self::TextPoke => "do_sync_core",
+            Self::Other => return None,
+        })
+    }
 }
 
 /// One event on one CPU.

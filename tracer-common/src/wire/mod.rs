@@ -91,6 +91,25 @@ pub mod membarrier_cmd {
     pub const REGISTER_PRIVATE_EXPEDITED_RSEQ: i32 = 1 << 8;
     /// Asks what the caller is registered for.
     pub const GET_REGISTRATIONS: i32 = 1 << 9;
+
+    /// The command of this number as its header file calls it, without the common prefix.
+    #[must_use]
+    pub const fn name(number: i32) -> Option<&'static str> {
+        Some(match number {
+            QUERY => "QUERY",
+            GLOBAL => "GLOBAL",
+            GLOBAL_EXPEDITED => "GLOBAL_EXPEDITED",
+            REGISTER_GLOBAL_EXPEDITED => "REGISTER_GLOBAL_EXPEDITED",
+            PRIVATE_EXPEDITED => "PRIVATE_EXPEDITED",
+            REGISTER_PRIVATE_EXPEDITED => "REGISTER_PRIVATE_EXPEDITED",
+            PRIVATE_EXPEDITED_SYNC_CORE => "PRIVATE_EXPEDITED_SYNC_CORE",
+            REGISTER_PRIVATE_EXPEDITED_SYNC_CORE => "REGISTER_PRIVATE_EXPEDITED_SYNC_CORE",
+            PRIVATE_EXPEDITED_RSEQ => "PRIVATE_EXPEDITED_RSEQ",
+            REGISTER_PRIVATE_EXPEDITED_RSEQ => "REGISTER_PRIVATE_EXPEDITED_RSEQ",
+            GET_REGISTRATIONS => "GET_REGISTRATIONS",
+            _ => return None,
+        })
+    }
 }
 
 /// An mm, if it is told.

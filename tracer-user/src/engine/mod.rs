@@ -25,6 +25,7 @@ use tracer_common::{
     wire::{Header, Kind},
 };
 
+pub(crate) use names::{named_task, text};
 pub use observe::{Observer, Seen};
 pub use summary::Judged;
 
@@ -117,9 +118,11 @@ impl<O: Observer> Engine<O> {
         self.names.task(tid, tgid, comm);
     }
 
-    /// Says what a kernel function is called, as far as that was known before the first event.
-    pub fn name_func(&mut self, func: u64, name: &str) {
-        self.names.func(func, name);
+    /// Says what kernel functions are called, by address, as far as no record will tell.
+    pub fn name_funcs(&mut self, functions: &BTreeMap<u64, String>) {
+        for (&func, name) in functions {
+            self.names.func(func, name);
+        }
     }
 
     /// Marks CPUs that are there but offline.

@@ -1,5 +1,7 @@
 //! Names of tasks and functions.
 
+use std::borrow::Cow;
+
 use rustc_hash::FxHashMap;
 use tracer_common::{
     model::{Event, Func},
@@ -16,9 +18,19 @@ pub(super) struct Names {
 }
 
 /// The text before the first NUL.
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end]).into_owned()
+    String::from_utf8_lossy(&bytes[..end])
+}
+
+/// What an event says a task is called from now on: thread, process, name.
+pub(crate) fn named_task(event: &Event) -> Option<(u32, u32, Cow<'_, str>)> {
+    match event {
+        Event::Fork(fork) => Some((fork.child_tid, fork.child_tgid, text(&fork.comm))),
+        Event::Exec(exec) => Some((exec.tid, exec.tid, text(&exec.comm))),
+        Event::Rename(rename) => Some((rename.tid, rename.tgid, text(&rename.comm))),
+        _ => None,
+    }
 }
 
 impl Names {
@@ -60,14 +72,10 @@ impl Names {
 
     /// Learns from events that carry names.
     pub(super) fn see(&mut self, event: &Event) {
-        match event {
-            Event::Fork(fork) => self.task(fork.child_tid, fork.child_tgid, &text(&fork.comm)),
-            Event::Exec(exec) => self.task(exec.tid, exec.tid, &text(&exec.comm)),
-            Event::Rename(rename) => self.task(rename.tid, rename.tgid, &text(&rename.comm)),
-            Event::Free(task) => {
-                self.tasks.remove(&task.tid);
-            }
-            _ => {}
+        if let Some((tid, tgid, comm)) = named_task(event) {
+            self.task(tid, tgid, &comm);
+        } else if let Event::Free(task) = event {
+            self.tasks.remove(&task.tid);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use tracer_common::model::{Cpu, Event, Mm, Task};
 
-use super::{Engine, Told, names::Names, store::UserStore};
+use super::{Told, names::Names, store::UserStore};
 
 /// Sees every event as it is judged: for those who show what happened, rather than judge it.
 pub trait Observer {
@@ -85,17 +85,5 @@ impl Seen<'_> {
     /// A kernel function's name.
     pub fn function(&self, func: u64) -> Option<&str> {
         self.names.function(func)
-    }
-}
-
-impl<O> Engine<O> {
-    /// Who looks on.
-    pub const fn observer(&self) -> &O {
-        &self.observer
-    }
-
-    /// Who looks on, to be told something else.
-    pub const fn observer_mut(&mut self) -> &mut O {
-        &mut self.observer
     }
 }

@@ -2,14 +2,14 @@
 
 use tracer_common::{
     model::{Event, Func, SyncCause},
-    wire::{Switch, Vector, switch_flags as flag, told_mm},
+    wire::{Switch, Vector, membarrier_cmd, switch_flags as flag, told_mm},
 };
 
 use super::{
     field::{Field, Value},
-    words::{command, frame, func_name, reason, site, text},
+    words::{frame, reason, site},
 };
-use crate::engine::Seen;
+use crate::engine::{Seen, text};
 
 /// Takes fields, and knows the names of threads and functions.
 struct Put<'a, 'b> {
@@ -62,7 +62,7 @@ impl Put<'_, '_> {
     }
 
     fn func(&mut self, func: Func) {
-        if let Some(name) = func_name(func) {
+        if let Some(name) = func.name() {
             self.text(Field::Func, name);
         }
     }
@@ -86,7 +86,7 @@ impl Put<'_, '_> {
 
     fn command(&mut self, cmd: i32) {
         self.int(Field::Cmd, cmd);
-        if let Some(command) = command(cmd) {
+        if let Some(command) = membarrier_cmd::name(cmd) {
             self.text(Field::Command, command);
         }
     }

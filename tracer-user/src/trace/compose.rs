@@ -9,7 +9,10 @@ use tracer_common::{
 };
 
 use super::{Topic, block::Packer};
-use crate::stream::{Closing, Opening, Sink};
+use crate::{
+    engine::{named_task, text},
+    stream::{Closing, Opening, Sink},
+};
 
 /// A batch is handed on when it has this many bytes,
 const ENOUGH: usize = 64 << 10;
@@ -211,19 +214,12 @@ impl<F: FnMut(Batch) -> Result<(), Batch>> Composer<F> {
 
     /// Names are told once, so whoever begins to read later must be told them again.
     fn names(&mut self, record: &[u8]) {
-        let text = |bytes: &[u8]| {
-            let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
-            String::from_utf8_lossy(&bytes[..end]).into_owned()
-        };
         let Batch { functions, tasks, .. } = &mut self.batch;
-        match decode(record, |_| Func::Other) {
-            Ok((_, Event::FuncName(name))) => functions.push((name.func, text(&name.name))),
-            Ok((_, Event::Fork(fork))) => {
-                tasks.push((fork.child_tid, fork.child_tgid, text(&fork.comm)));
-            }
-            Ok((_, Event::Exec(exec))) => tasks.push((exec.tid, exec.tid, text(&exec.comm))),
-            Ok((_, Event::Rename(name))) => tasks.push((name.tid, name.tgid, text(&name.comm))),
-            _ => {}
+        let Ok((_, event)) = decode(record, |_| Func::Other) else { return };
+        if let Event::FuncName(name) = event {
+            functions.push((name.func, text(&name.name).into_owned()));
+        } else if let Some((tid, tgid, comm)) = named_task(&event) {
+            tasks.push((tid, tgid, comm.into_owned()));
         }
     }
 }

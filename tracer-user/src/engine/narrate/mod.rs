@@ -4,27 +4,14 @@ mod full;
 
 use tracer_common::{
     model::{Event, Func},
-    wire::{Frame, UNKNOWN_MM, Vector, membarrier_cmd as cmd, tlb_reason},
+    wire::{Frame, UNKNOWN_MM, Vector, membarrier_cmd, tlb_reason},
 };
 
 use super::names::Names;
 
-/// A command of membarrier(2) as its header file calls it, without the common prefix.
-pub(super) const fn command(number: i32) -> &'static str {
-    match number {
-        cmd::QUERY => "QUERY",
-        cmd::GLOBAL => "GLOBAL",
-        cmd::GLOBAL_EXPEDITED => "GLOBAL_EXPEDITED",
-        cmd::REGISTER_GLOBAL_EXPEDITED => "REGISTER_GLOBAL_EXPEDITED",
-        cmd::PRIVATE_EXPEDITED => "PRIVATE_EXPEDITED",
-        cmd::REGISTER_PRIVATE_EXPEDITED => "REGISTER_PRIVATE_EXPEDITED",
-        cmd::PRIVATE_EXPEDITED_SYNC_CORE => "PRIVATE_EXPEDITED_SYNC_CORE",
-        cmd::REGISTER_PRIVATE_EXPEDITED_SYNC_CORE => "REGISTER_PRIVATE_EXPEDITED_SYNC_CORE",
-        cmd::PRIVATE_EXPEDITED_RSEQ => "PRIVATE_EXPEDITED_RSEQ",
-        cmd::REGISTER_PRIVATE_EXPEDITED_RSEQ => "REGISTER_PRIVATE_EXPEDITED_RSEQ",
-        cmd::GET_REGISTRATIONS => "GET_REGISTRATIONS",
-        _ => "an unknown command",
-    }
+/// A command of membarrier(2).
+fn command(number: i32) -> &'static str {
+    membarrier_cmd::name(number).unwrap_or("an unknown command")
 }
 
 const fn leaves(frame: u8) -> &'static str {
@@ -36,16 +23,8 @@ const fn leaves(frame: u8) -> &'static str {
     }
 }
 
-const fn func(func: Func) -> &'static str {
-    match func {
-        Func::SyncCore => "ipi_sync_core",
-        Func::Mb => "ipi_mb",
-        Func::Rseq => "ipi_rseq",
-        Func::SyncRqState => "ipi_sync_rq_state",
-        Func::FlushTlb => "flush_tlb_func",
-        Func::TextPoke => "do_sync_core",
-        Func::Other => "another function",
-    }
+fn func(func: Func) -> &'static str {
+    func.name().unwrap_or("another function")
 }
 
 fn mm(id: u64) -> String {

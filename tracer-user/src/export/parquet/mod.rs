@@ -10,11 +10,10 @@ mod table;
 
 use std::{fs::File, io::BufWriter, path::Path};
 
+use tracer_common::wire::{membarrier_cmd, told_mm};
+
 use self::table::{Declared, Holds, Table};
-use super::{
-    Call, Calls, ExportError, Exporter, Field, Mms, SCHEMA, Type, Value, fields, kind,
-    words::command,
-};
+use super::{Call, Calls, ExportError, Exporter, Field, Mms, SCHEMA, Type, Value, fields, kind};
 use crate::{
     engine::{Observer, Seen},
     report::{Finding, Report},
@@ -151,9 +150,9 @@ impl Parquet {
         row.put(5, Value::Uint(call.tid.into()));
         row.put(6, Value::Uint(call.tgid.into()));
         row.put_some(7, comm.map(Value::Text));
-        row.put_some(8, tracer_common::wire::told_mm(call.mm).map(Value::Uint));
+        row.put_some(8, told_mm(call.mm).map(Value::Uint));
         row.put(9, Value::Int(call.cmd.into()));
-        row.put_some(10, command(call.cmd).map(Value::Text));
+        row.put_some(10, membarrier_cmd::name(call.cmd).map(Value::Text));
         row.put(11, Value::Int(call.ret));
         row.put(12, Value::Uint(call.targets.len() as u64));
         row.put_cpus(13, &call.targets);

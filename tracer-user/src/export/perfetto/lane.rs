@@ -13,10 +13,7 @@ use super::{
 };
 use crate::{
     engine::Seen,
-    export::{
-        Mms,
-        words::{func_name, reason},
-    },
+    export::{Mms, words::reason},
 };
 
 /// More than any kernel nests.
@@ -195,12 +192,12 @@ impl Lane {
             }
             Event::IrqExit(_) => self.leave(ts, |one| matches!(one, Running::Interrupt(_)), to),
             Event::CsdEntry { func } => {
-                let name = func_name(*func).unwrap_or("another function");
+                let name = func.name().unwrap_or("another function");
                 self.enter(ts, Running::Function, here(name), to);
             }
             // The caller's own share, by a direct call.
             Event::CsdLocal { func, local } => {
-                let name = seen.function(local.func).or(func_name(*func));
+                let name = seen.function(local.func).or(func.name());
                 let mut on = here(name.unwrap_or("another function"));
                 on.notes.push(note("own_call", Annotated::Bool(true)));
                 on.notes.push(note("tid", Annotated::Uint(local.tid.into())));
@@ -209,7 +206,7 @@ impl Lane {
             Event::CsdExit { .. } => self.leave(ts, |&one| one == Running::Function, to),
             // No tracepoint tells its end.
             Event::Handler { func, .. } => {
-                to.instant(ts, here(func_name(*func).unwrap_or("another function")));
+                to.instant(ts, here(func.name().unwrap_or("another function")));
             }
             Event::Nmi(_) => to.instant(ts, here("nmi")),
             Event::SwitchCr3 => {

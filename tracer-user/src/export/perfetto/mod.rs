@@ -40,7 +40,7 @@ use self::{
     sched::Sched,
     threads::Threads,
 };
-use super::{ExportError, Exporter, Flows, Mms, calls::is_membarrier, words::func_name};
+use super::{ExportError, Exporter, Flows, Mms, calls::is_membarrier};
 use crate::{
     engine::{Observer, Seen},
     report::{Attach, ChainLink, Finding, Probe, Report},
@@ -186,7 +186,7 @@ impl<W: Write> Perfetto<W> {
     }
 
     fn send(&mut self, seen: &Seen<'_>, func: Func, target: u32, tid: u32) {
-        let Some(name) = func_name(func) else { return };
+        let Some(name) = func.name() else { return };
         let flow = self.flows.send(func, target);
         let name = format!("send {name}");
         if !self.threads.send(seen, tid, (&name, target), flow, &mut self.to) {

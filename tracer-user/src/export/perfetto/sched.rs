@@ -16,7 +16,10 @@ use super::{
         SchedSwitch, TaskNewtask, TaskRename, Thread,
     },
 };
-use crate::{engine::Seen, export::words::text, stream::Facts};
+use crate::{
+    engine::{Seen, text},
+    stream::Facts,
+};
 
 /// A bundle has at most this many events,
 const BUNDLE: usize = 256;

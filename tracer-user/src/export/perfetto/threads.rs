@@ -3,16 +3,16 @@
 use std::io::Write;
 
 use rustc_hash::FxHashMap;
-use tracer_common::{model::Event, wire::tlb_reason};
+use tracer_common::{
+    model::Event,
+    wire::{membarrier_cmd, tlb_reason},
+};
 
 use super::{
     packets::{On, Packets, note},
     proto::{Annotated, DebugAnnotation, ThreadDescriptor, TrackDescriptor},
 };
-use crate::{
-    engine::Seen,
-    export::words::{command, reason},
-};
+use crate::{engine::Seen, export::words::reason};
 
 /// The numbers of threads' tracks are above this.
 const FIRST: u64 = 1 << 32;
@@ -122,7 +122,7 @@ impl Threads {
     pub(super) fn see<W: Write>(&mut self, seen: &Seen<'_>, to: &mut Packets<W>) {
         match seen.event {
             Event::MembarrierEnter(w) => {
-                let name = match command(w.cmd) {
+                let name = match membarrier_cmd::name(w.cmd) {
                     Some(command) => format!("membarrier {command}"),
                     None => format!("membarrier {}", w.cmd),
                 };
