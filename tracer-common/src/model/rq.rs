@@ -15,6 +15,13 @@
 //! lazy; or the copy was zeroed then. (`rq->curr` changes before `sched_switch` tells so. What it tells
 //! of a mm's state at the switch that goes lazy may be from after a registration that saw the CPU as
 //! lazy already; so that state is taken as it was read before.)
+//!
+//! Where the kernel can be preempted, an exec can leave bits that the new mm does not have:
+//! `membarrier_exec_mmap` zeroes the copy while the task still has its old mm, and if it is preempted
+//! after that, the switch back to it copies the old mm's state once more. The new mm then runs with
+//! it, until another active mm. It does no more harm than needless interrupts. Nothing tells whether a
+//! task was preempted just there; so these bits are held against the kernel only if it was not
+//! preempted as it last left a CPU, or has been in user mode since, and are undecided otherwise.
 
 use super::{
     At, Cpu, Model, Store,
@@ -127,10 +134,19 @@ impl RunQueue {
 }
 
 impl Model {
-    pub(super) fn on_rq_state<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &RqState) {
+    pub(super) fn on_rq_state<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, w: &RqState) {
         let site = Site::from_u8(w.site);
         if site == Some(Site::ExecMmap) {
             // The mm is the one to come.
+            let been_in_user = c.user.tid == w.tid && c.user.ts > c.switched_at;
+            let interrupted = !been_in_user
+                && s.known_task(w.tid)
+                    .and_then(|task| task.out)
+                    .is_some_and(|(epoch, preempted)| preempted || epoch != self.epoch);
+            if interrupted && w.rq_state & SET != 0 {
+                r6::doubt(s, c);
+                return;
+            }
             c.rq.exec = true;
         } else if site == Some(Site::SyncRqState) {
             c.rq.exec = false;
