@@ -16,9 +16,11 @@
 //! of a mm's state at the switch that goes lazy may be from after a registration that saw the CPU as
 //! lazy already; so that state is taken as it was read before.)
 //!
-//! Where the kernel can be preempted, an exec can leave bits that the new mm does not have:
-//! `membarrier_exec_mmap` zeroes the copy while the task still has its old mm, and if it is preempted
-//! after that, the switch back to it copies the old mm's state once more. The new mm then runs with
+//! Where the kernel can be preempted, an exec can be caught in the middle: `membarrier_exec_mmap`
+//! zeroes the copy while the task still has its old mm. If it is preempted after that, and no other
+//! mm is active meanwhile, whoever runs next on the old mm has none of its bits: that is excused, too.
+//! If another was, the switch back copies the old mm's state once more, and bits are left that the new
+//! mm does not have. The new mm then runs with
 //! it, until another active mm. It does no more harm than needless interrupts. Nothing tells whether a
 //! task was preempted just there; so these bits are held against the kernel only if it was not
 //! preempted as it last left a CPU, or has been in user mode since, and are undecided otherwise.
@@ -37,7 +39,8 @@ use crate::wire::{RqState, Site, Switch};
 pub struct RunQueue {
     /// Everything that has changed it since it was last right is known.
     known: bool,
-    /// It was zeroed as the task let go of the mm.
+    /// It was zeroed as the task let go of the mm, or for an exec that had not come to its new mm yet
+    /// when the task was preempted.
     zeroed: bool,
     /// `membarrier_exec_mmap` has zeroed it for a task that still has its old mm.
     exec: bool,
@@ -92,7 +95,8 @@ impl RunQueue {
     /// A context switch from `w.prev_active` to `w.next_mm`; `borrowing` is what the active mm's state
     /// was before the CPU began to borrow it.
     pub(super) fn switched(&mut self, w: &Switch, borrowing: Option<u8>) {
-        self.exec = false;
+        let exec = core::mem::take(&mut self.exec);
+        self.zeroed |= exec;
         if w.next_mm == 0 {
             return;
         }
@@ -102,6 +106,9 @@ impl RunQueue {
             self.known &= borrowing.is_some();
             self.came_back =
                 borrowing.map_or((0, 0, 0), |before| (w.next_mm, before, w.next_state));
+        } else if exec {
+            // Another process of the very mm that the exec has not left yet.
+            self.came_back = (w.next_mm, w.next_state, w.next_state);
         }
     }
 
