@@ -182,7 +182,12 @@ fn ten_thousand_damages_find_nothing_new() {
             let place = |f: &unlazy::report::Finding| (f.rule.clone(), f.cpu, f.tid, f.mm);
             all.findings.iter().any(|other| place(other) == place(finding))
         };
-        for finding in &report.findings {
+        // A report lists the first so many; what comes after them can't be held against it.
+        let listed = match all.findings.last() {
+            Some(last) if all.findings_omitted > 0 => last.ts_ns,
+            _ => u64::MAX,
+        };
+        for finding in report.findings.iter().filter(|finding| finding.ts_ns <= listed) {
             assert!(known(finding), "{} case {case}: {finding:#?}", of.display());
         }
         assert!(
