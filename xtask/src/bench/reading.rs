@@ -6,7 +6,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _, Seek as _},
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
     thread,
@@ -173,7 +173,15 @@ impl Bench<'_> {
         command.arg(&self.args.unlazy).args(["stress", "--for", &length]);
         // Its temporary files belong to the folder, too.
         command.current_dir(self.folder).stdout(Stdio::null());
-        measured.recorded = watch(&mut command, &[0])?;
+        match watch(&mut command, &[0]) {
+            Ok(taken) => measured.recorded = taken,
+            Err(error) if tool == Tool::Unlazy => return Err(error),
+            // Not every kernel lets everybody record.
+            Err(error) => {
+                measured.missing = Some(format!("{error:#}"));
+                return Ok(measured);
+            }
+        }
         measured.bytes =
             fs::metadata(&file).with_context(|| format!("looking at {}", file.display()))?.len();
         measured.events = self.events(tool)?;
@@ -249,9 +257,11 @@ impl Tool {
 fn watch(command: &mut Command, fine: &[i32]) -> Result<Taken> {
     let name = command.get_program().to_string_lossy().into_owned();
     let begun = Instant::now();
+    // A file, because nobody reads a pipe while it runs.
+    let mut said = tempfile::tempfile().context("making a temporary file")?;
     let mut child = command
         .stdin(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(said.try_clone().context("opening a temporary file once more")?)
         .spawn()
         .with_context(|| format!("starting {name}"))?;
     let mut taken = Taken::default();
@@ -264,7 +274,9 @@ fn watch(command: &mut Command, fine: &[i32]) -> Result<Taken> {
     };
     taken.seconds = begun.elapsed().as_secs_f64();
     if !status.code().is_some_and(|code| fine.contains(&code)) {
-        bail!("{name} failed ({status})");
+        let mut text = String::new();
+        said.rewind().and_then(|()| said.read_to_string(&mut text)).context("reading stderr")?;
+        bail!("{name} failed ({status}): {}", shell::tail(&text, 2).replace('\n', "; "));
     }
     Ok(taken)
 }
