@@ -3,8 +3,24 @@
 //! ```text
 //! Machine (live | recording) -> Snapshot -> view (a function of snapshot and state) -> terminal
 //!                ^                                                                        |
-//!                +--------- State <- Command <- the table of commands <- keys, mouse -----+
+//!                +--------- App <- Command <- the table of commands <- keys, mouse -------+
 //! ```
 
+pub mod app;
+mod base64;
+pub mod command;
+pub mod config;
+pub mod keys;
 pub mod machine;
+pub mod picture;
 pub mod snapshot;
+pub mod state;
+mod subjects;
+pub mod terminal;
+pub mod theme;
+pub mod view;
+
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;

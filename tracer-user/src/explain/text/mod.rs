@@ -15,7 +15,12 @@ use crate::report::text::{Ink, Line, MAX_WIDTH, MIN_WIDTH, Page, Style, count, r
 /// # Errors
 /// Whatever `to` refuses.
 pub fn render(explanation: &Explanation, to: &mut impl Write, style: Style) -> io::Result<()> {
-    let mut page = Page::new(style.width.clamp(MIN_WIDTH, MAX_WIDTH));
+    page(explanation, style.width.clamp(MIN_WIDTH, MAX_WIDTH)).write(to, style.colour)
+}
+
+/// The text, in lines of at most `width` columns.
+pub(crate) fn page(explanation: &Explanation, width: usize) -> Page {
+    let mut page = Page::new(width);
     if let Some(list) = &explanation.list {
         list::put(explanation, list, &mut page);
     }
@@ -36,7 +41,7 @@ pub fn render(explanation: &Explanation, to: &mut impl Write, style: Style) -> i
         );
         page.hanging(Line::new(), Ink::Doubt, &text);
     }
-    page.write(to, style.colour)
+    page
 }
 
 /// A time since the call began, in microseconds.
