@@ -126,7 +126,7 @@ pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
     };
     writable(&plan)?;
     let terms =
-        Terms { stdout: Stdout::Ours, duration: None, hangup: args.daemon, buffer: Some(BUFFER) };
+        Terms { stdout: Stdout::Ours, duration: None, hangup: args.daemon, buffer: Some(BUFFER), quiet: false };
     let make = |facts: &Facts| Recording::new(&plan, args, facts);
     let (recording, child) = tracing::run(&args.tracing, start, terms, make)?;
     let exit = recording.finish()?;

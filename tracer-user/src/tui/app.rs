@@ -113,6 +113,12 @@ impl<M: Machine> App<M> {
         }
     }
 
+    /// Whether something that was asked of the machine is still to come.
+    pub fn awaits(&self) -> bool {
+        let explaining = matches!(self.state.popup, Some(Popup::Explain(_)));
+        explaining && self.explained == Some(Explained::Working)
+    }
+
     /// Draws what there is.
     pub fn draw(&mut self, buf: &mut Buffer) {
         self.refresh();

@@ -44,6 +44,11 @@ impl Chord {
         Self { code: event.code, modifiers }
     }
 
+    /// The event of pressing it.
+    pub const fn event(self) -> KeyEvent {
+        KeyEvent::new(self.code, self.modifiers)
+    }
+
     /// The character that it types, if it types one.
     pub fn typed(self) -> Option<char> {
         match self.code {

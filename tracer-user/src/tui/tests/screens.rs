@@ -74,6 +74,7 @@ fn at_every_size() {
         }
     }
     let mut app = app(Fake::new(samples::many_cpus(512)));
+    show(&mut app, "80x24");
     press(&mut app, "G");
     assert!(show(&mut app, "80x24").contains("\n511 "));
 }

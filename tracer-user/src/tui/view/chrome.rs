@@ -222,17 +222,18 @@ fn offered(state: &State) -> &'static [Command] {
         Screen::Calls | Screen::Findings => &[
             C::Open,
             C::Help,
+            C::Quit,
             C::FindingForward,
             C::CallForward,
             C::Filter,
             C::Search,
             C::Sort,
             C::Palette,
-            C::Quit,
         ],
-        Screen::Health => &[C::Help, C::Down, C::PageDown, C::Copy, C::Palette, C::Quit],
+        Screen::Health => &[C::Help, C::Quit, C::Down, C::PageDown, C::Copy, C::Palette],
         _ => &[
             C::Help,
+            C::Quit,
             C::FindingForward,
             C::CallForward,
             C::EventForward,
@@ -241,7 +242,6 @@ fn offered(state: &State) -> &'static [Command] {
             C::Sort,
             C::Open,
             C::Palette,
-            C::Quit,
         ],
     }
 }

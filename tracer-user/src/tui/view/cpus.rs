@@ -21,9 +21,9 @@ use crate::report::{
 const COLUMNS: &[Column] = &[
     right("cpu", 3, 4, 0),
     left("thread", 10, 24, 1),
-    right("logical", 7, 22, 0),
+    right("logical", 7, 20, 0),
     left("", 2, 2, 0),
-    left("real", 7, 22, 0),
+    left("real", 7, 20, 0),
     left("state", 6, 9, 2),
     right("sync", 7, 8, 3),
     left("by", 7, 32, 4),
@@ -31,7 +31,7 @@ const COLUMNS: &[Column] = &[
     right("irq/s", 5, 6, 6),
     right("lag", 3, 4, 7),
     left("place", 6, 6, 8),
-    left("left alone", 10, 24, 9),
+    left("left alone", 18, 24, 9),
     right("asid", 4, 4, 10),
     left("sure", 4, 8, 11),
     right("undecided", 9, 9, 12),
@@ -98,7 +98,7 @@ fn row_of(cpu: &CpuRow, snapshot: &Snapshot) -> Row {
     Row {
         key: Key::from(state.cpu),
         cells: vec![
-            Cell::number(u64::MAX - u64::from(state.cpu), state.cpu.to_string()),
+            Cell::text(state.cpu.to_string()).by(-f64::from(state.cpu)),
             if state.known { Cell::text(words::on_cpu(state)) } else { Cell::unknown() },
             mm_cell(state.logical_mm, snapshot),
             Cell::text(words::sign(relation)).tone(tone),
@@ -259,14 +259,6 @@ pub(super) fn detail(cpu: &CpuRow, snapshot: &Snapshot, page: &mut Page) {
         ),
     );
     say(words::word(relation).0, Ink::Head, words::meaning(relation));
-    match &state.last_sync {
-        Some(sync) => say(
-            "serialized",
-            Ink::Plain,
-            &format!("{} ago by {} ({})", words::short(sync.ns_ago), sync.cause, sync.evidence.name()),
-        ),
-        None => say("serialized", Ink::Plain, "not seen to"),
-    }
     if let Some(owed) = cpu.owes {
         let perhaps = if owed.maybe_paid { " Perhaps it has, unseen." } else { "" };
         let text = format!(
@@ -284,6 +276,14 @@ pub(super) fn detail(cpu: &CpuRow, snapshot: &Snapshot, page: &mut Page) {
             words::left_alone(left.reason)
         );
         say("left alone", Ink::Plain, &text);
+    }
+    match &state.last_sync {
+        Some(sync) => say(
+            "serialized",
+            Ink::Plain,
+            &format!("{} ago by {} ({})", words::short(sync.ns_ago), sync.cause, sync.evidence.name()),
+        ),
+        None => say("serialized", Ink::Plain, "not seen to"),
     }
     if let Some(asid) = cpu.asid {
         let behind = match (asid.global, asid.behind) {

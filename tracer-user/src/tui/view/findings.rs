@@ -24,10 +24,10 @@ const COLUMNS: &[Column] = &[
     left("severity", 4, 10, 1),
     right("ago", 8, 9, 2),
     right("cpu", 3, 4, 1),
-    left("thread", 8, 18, 4),
-    right("mm", 5, 20, 3),
-    left("evidence", 3, 8, 5),
-    left("what", 9, 200, 6),
+    left("thread", 8, 16, 3),
+    right("mm", 5, 8, 4),
+    left("what", 14, 200, 5),
+    left("sure", 4, 8, 6),
 ];
 
 pub(super) fn columns() -> &'static [Column] {
@@ -53,7 +53,7 @@ fn row_of(row: &FindingRow, snapshot: &Snapshot) -> Row {
     Row {
         key: row.number,
         cells: vec![
-            Cell::number(u64::MAX - row.number, row.number.to_string()),
+            Cell::text(row.number.to_string()).by(-(row.number as f64)),
             Cell::text(rule.clone()).tone(tone(*severity)),
             Cell::text(severity.name()).short(&severity.name()[..4]).tone(tone(*severity)),
             Cell::text(words::short(ago)).by(-(ago as f64)),
@@ -63,8 +63,8 @@ fn row_of(row: &FindingRow, snapshot: &Snapshot) -> Row {
                 Some(id) => Cell::text(words::mm_of(Some(*id), snapshot)).short(mm(Some(*id))).by(*id as f64),
                 None => Cell::unknown(),
             },
-            Cell::text(evidence.name()).short(&evidence.name()[..3]),
             Cell::text(summary.clone()),
+            Cell::text(evidence.name()).short(&evidence.name()[..3]),
         ],
     }
 }

@@ -116,7 +116,7 @@ fn row_of(cpu: u32, target: &Target<'_>) -> Row {
     Row {
         key: Key::from(cpu),
         cells: vec![
-            Cell::number(u64::MAX - u64::from(cpu), cpu.to_string()),
+            Cell::text(cpu.to_string()).by(-f64::from(cpu)),
             number(target.ipis),
             number(call),
             number(reschedule),

@@ -76,9 +76,15 @@ fn screen(canvas: &mut Canvas<'_>, body: Rect, shown: &Shown<'_>, state: &mut St
     let mut body = body;
     // What is chosen, in words, where there is room.
     let list = matches!(state.screen, Screen::Cpus | Screen::Mms | Screen::Findings | Screen::Ipis);
-    let room = if body.height >= 30 { body.height / 3 } else { 6 };
+    let rows = match state.screen {
+        Screen::Mms => shown.snapshot.mms.len(),
+        Screen::Findings => shown.snapshot.findings.len(),
+        _ => shown.snapshot.cpus.len(),
+    };
+    // The rows with their heads come first, then words; but a few words there are always.
+    let free = usize::from(body.height).saturating_sub(rows + 4) as u16;
     let detail = (list && body.height >= 17).then(|| {
-        let (above, below) = bottom(body, room.min(12));
+        let (above, below) = bottom(body, free.clamp(7, 14));
         body = above;
         below
     });
