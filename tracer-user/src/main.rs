@@ -21,10 +21,10 @@ struct Cli {
 enum Command {
     Doctor(commands::doctor::Args),
     Check(commands::check::Args),
-    //W Live(commands::live::Args),
+    Live(commands::live::Args),
     Record(commands::record::Args),
     Report(commands::report::Args),
-    //W Replay(commands::replay::Args),
+    Replay(commands::replay::Args),
     Explain(commands::explain::Args),
     Export(commands::export::Args),
     Import(commands::import::Args),
@@ -47,10 +47,10 @@ fn main() -> ExitCode {
             Ok(if works { Exit::Clean } else { Exit::Error })
         }
         Command::Check(args) => commands::check::run(args, &start),
-        //W Command::Live(args) => commands::live::run(args, &start),
+        Command::Live(args) => commands::live::run(args, &start),
         Command::Record(args) => commands::record::run(args, &start),
         Command::Report(args) => commands::report::run(args),
-        //W Command::Replay(args) => commands::replay::run(args),
+        Command::Replay(args) => commands::replay::run(args),
         Command::Explain(args) => commands::explain::run(args),
         Command::Export(args) => commands::export::run(args),
         Command::Import(args) => commands::import::run(args),

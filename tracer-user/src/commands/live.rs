@@ -20,10 +20,10 @@ use crate::{
     exit::Exit,
     probes::{LoadError, privileges::Privileges},
     stream::{Facts, Sink},
+    timeline::LiveMachine,
     tui::{
         app::App,
         config::Settings,
-        live::Live,
         terminal::{self, Ui},
         theme::Tone,
     },
@@ -80,7 +80,7 @@ pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
     let mut ui = watching.ui;
     if !ui.wants_to_quit() && !stop.load(Ordering::Relaxed) {
         // It ended by itself: what was seen can still be looked at.
-        ui.app().machine().pause_for_good();
+        ui.app().machine().pause();
         ui.app().say(Tone::Doubt, "tracing has ended, and nothing is attached any more");
         ui.run(&stop)?;
     }
@@ -93,12 +93,12 @@ pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
 
 /// A run that is watched as it goes on.
 struct Watching {
-    ui: Ui<Live>,
+    ui: Ui<LiveMachine>,
 }
 
 impl Watching {
     fn new(facts: &Facts, settings: &Settings) -> anyhow::Result<Self> {
-        let app = App::new(Live::new(facts), settings);
+        let app = App::new(LiveMachine::new(facts), settings);
         Ok(Self { ui: Ui::open(app, settings)? })
     }
 }

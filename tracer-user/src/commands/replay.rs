@@ -13,6 +13,7 @@ use super::{looks::Looks, recording};
 use crate::{
     exit::Exit,
     output::{Sink, Target},
+    timeline::Replay,
     trace::Part,
     tui::{
         app::App,
@@ -20,7 +21,6 @@ use crate::{
         keys::Chord,
         machine::Machine,
         picture::{self, Size},
-        replay::Replay,
         terminal::{self, Ui},
         theme::Theme,
     },
@@ -101,7 +101,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 fn show(run: Vec<Part>, settings: &Settings) -> anyhow::Result<Exit> {
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
-    let mut ui = Ui::open(App::new(Replay::new(run)?, settings), settings)?;
+    let mut ui = Ui::open(App::new(Replay::open(run)?, settings), settings)?;
     ui.run(&stop)?;
     Ok(Exit::Clean)
 }
@@ -125,7 +125,7 @@ fn picture(
     // The picture is the same whoever draws it, but for a theme that was asked for.
     let theme = if args.svg { settings.theme } else { Theme::Mono };
     let settings = Settings { theme, ..settings };
-    let mut app = App::new(Replay::new(run)?, &settings);
+    let mut app = App::new(Replay::open(run)?, &settings);
     settle(&mut app);
     if let Some(at) = args.at {
         let first = app.machine().span().0;

@@ -166,7 +166,10 @@ pub(super) fn two_cpus() -> Snapshot {
         ],
         findings: vec![FindingRow { number: 1, finding }],
         findings_ahead: 4,
-        recent: vec![link(0, 1, "jit-u/201 was in user mode", Evidence::Inferred)],
+        recent: vec![
+            link(1_000_000, 1, "sched_switch kworker/1/30 (no mm) -> jit-u/201 (mm 8)", Evidence::Observed),
+            link(0, 1, "jit-u/201 was in user mode", Evidence::Inferred),
+        ],
         ipis: Ipis {
             window_ns: 1_500_000_000,
             cells: vec![

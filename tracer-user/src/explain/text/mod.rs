@@ -7,6 +7,8 @@ mod list;
 
 use std::io::{self, Write};
 
+pub(crate) use finding::belongs;
+
 use super::schema::Explanation;
 use crate::report::text::{Ink, Line, MAX_WIDTH, MIN_WIDTH, Page, Style, count, relative_us};
 

@@ -40,7 +40,8 @@ pub(super) fn header(canvas: &mut Canvas<'_>, area: Rect, shown: &Shown<'_>, sta
     let mut parts = vec![pace(shown)];
     let mut counts = Vec::new();
     if totals.findings > 0 {
-        counts.push(format!("{} FINDINGS", compact(totals.findings)));
+        let word = if totals.findings == 1 { "FINDING" } else { "FINDINGS" };
+        counts.push(format!("{} {word}", compact(totals.findings)));
     }
     if totals.lost > 0 {
         counts.push(format!("{} LOST", compact(totals.lost)));

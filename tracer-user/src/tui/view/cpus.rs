@@ -15,7 +15,7 @@ use super::{
 };
 use crate::report::{
     Evidence,
-    text::{Ink, Line, Page, compact, count, mm, thread},
+    text::{Ink, Line, Page, compact, count, mm, relative_us, thread},
 };
 
 const COLUMNS: &[Column] = &[
@@ -222,6 +222,26 @@ fn draw_map(canvas: &mut Canvas<'_>, area: Rect, cpus: &[&CpuRow]) {
             pieces.push((tone(relation), words::mark(relation).to_string()));
         }
         canvas.put(row(area, line), &pieces);
+    }
+}
+
+/// The last events before the moment, the newest last.
+pub(super) fn recent(canvas: &mut Canvas<'_>, area: Rect, snapshot: &Snapshot) {
+    if snapshot.recent.is_empty() {
+        return;
+    }
+    let room = usize::from(area.height.saturating_sub(1));
+    canvas.put(row(area, 0), &[(Tone::Head, "what happened last, in us before this moment".to_owned())]);
+    let shown = snapshot.recent.iter().rev().take(room).rev();
+    for (line, event) in (1..).zip(shown) {
+        canvas.put(
+            row(area, line),
+            &[
+                plain(format!("{:>12} ", relative_us(event.ts_ns, snapshot.moment.at_ns))),
+                (Tone::Head, format!("cpu {:<3} ", event.cpu)),
+                (evidence_tone(event.evidence), event.what.clone()),
+            ],
+        );
     }
 }
 

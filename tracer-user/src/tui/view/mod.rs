@@ -79,6 +79,7 @@ fn screen(canvas: &mut Canvas<'_>, body: Rect, shown: &Shown<'_>, state: &mut St
     let rows = match state.screen {
         Screen::Mms => shown.snapshot.mms.len(),
         Screen::Findings => shown.snapshot.findings.len(),
+        Screen::Cpus => shown.snapshot.cpus.len() + 5,
         _ => shown.snapshot.cpus.len(),
     };
     // The rows with their heads come first, then words; but a few words there are always.
@@ -88,6 +89,13 @@ fn screen(canvas: &mut Canvas<'_>, body: Rect, shown: &Shown<'_>, state: &mut St
         body = above;
         below
     });
+    // Standing still, what happened last is of interest.
+    if state.screen == Screen::Cpus && !shown.is_live && body.height >= 13 {
+        let lines = (body.height / 4).min(shown.snapshot.recent.len() as u16 + 1);
+        let (above, below) = bottom(body, lines);
+        cpus::recent(canvas, below, shown.snapshot);
+        body = above;
+    }
     match state.screen {
         Screen::Cpus => cpus::draw(canvas, body, shown, state),
         Screen::Mms => mms::draw(canvas, body, shown, state),

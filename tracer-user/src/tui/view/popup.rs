@@ -72,10 +72,14 @@ fn explanation(ask: Ask, shown: &Shown<'_>, width: usize) -> Page {
         }
         Some(Explained::No(why)) => page.hanging(Line::new(), Ink::Doubt, why),
         Some(Explained::Ready(explanation)) => {
-            // The finding has its lanes; what is left to tell is the call that it belongs to.
             let mut explanation = (**explanation).clone();
-            if matches!(ask, Ask::Finding(_)) && explanation.call.is_some() {
-                explanation.finding = None;
+            // The finding has its lanes; what is left to tell is what it belongs to.
+            if let Some(found) = explanation.finding.take_if(|_| matches!(ask, Ask::Finding(_))) {
+                let belongs = text::belongs(&found.belongs_to, found.finding.ts_ns);
+                if !belongs.is_empty() {
+                    page.hanging(Line::new(), Ink::Plain, &format!("It belongs to {belongs}."));
+                    page.blank();
+                }
             }
             let told = text::page(&explanation, width);
             for line in told.lines() {
