@@ -9,6 +9,7 @@
 //! is said of a CPU is what the model made of it; nothing is judged here.
 
 mod detail;
+pub(crate) mod follow;
 mod index;
 mod schema;
 mod tell;
@@ -31,7 +32,8 @@ pub use schema::{
 
 use self::{
     detail::Detail,
-    index::{Index, Step},
+    follow::Step,
+    index::Index,
     work::Pending,
 };
 
