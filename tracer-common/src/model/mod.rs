@@ -144,6 +144,12 @@ impl Model {
         &self.config
     }
 
+    /// Whether system calls are traced, as it was told last.
+    #[must_use]
+    pub const fn traces_syscalls(&self) -> bool {
+        self.syscalls
+    }
+
     /// Takes one event of CPU `cpu` at `ts` nanoseconds. Events must come in the order of time.
     ///
     /// A CPU that the store does not have is ignored.

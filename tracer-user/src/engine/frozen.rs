@@ -17,8 +17,14 @@ use super::{
 
 /// A state can't be written down, or not be taken up.
 #[derive(Debug, thiserror::Error)]
-#[error("a judge's state can't be kept: {0}")]
-pub struct FreezeError(#[from] postcard::Error);
+pub enum FreezeError {
+    /// It has what can't be written, or something else was written.
+    #[error("a judge's state can't be kept: {0}")]
+    Form(#[from] postcard::Error),
+    /// There is no memory for it.
+    #[error("there is no memory for a judge's state")]
+    NoRoom,
+}
 
 /// Bytes to which values are appended.
 #[derive(Default)]

@@ -194,6 +194,13 @@ impl Merge {
         Some(Next { cpu: cpu as u32, ts, item, behind })
     }
 
+    /// Whether [`pop`](Self::pop) has one.
+    pub(super) fn has_next(&self) -> bool {
+        let first = self.first.peek().map(|&Reverse((ts, _))| ts);
+        let note = self.notes.iter().map(|&(ts, _)| ts).min();
+        first.into_iter().chain(note).any(|ts| ts <= self.until)
+    }
+
     /// An event that comes after a later one was judged takes that one's time, and is late.
     fn in_time(&mut self, ts: u64) -> (u64, bool) {
         let late = ts < self.last_ts;

@@ -188,6 +188,11 @@ impl<O: Observer> Engine<O> {
         Some(ts)
     }
 
+    /// Whether [`judge_next`](Self::judge_next) has an event.
+    pub(crate) fn has_next(&self) -> bool {
+        self.merge.has_next()
+    }
+
     /// No event is left: what waited for the other CPUs' events is decided.
     pub(crate) fn settle(&mut self) {
         self.model.until(&mut self.store, self.merge.until());
@@ -283,9 +288,60 @@ impl<O: Observer> Engine<O> {
         }
     }
 
+    /// All up to here has been judged, in nanoseconds.
+    pub(crate) const fn until(&self) -> u64 {
+        self.merge.until()
+    }
+
     /// The findings that are told in detail, in order.
     pub(crate) fn told(&self) -> &[Arc<Told>] {
         &self.told
+    }
+
+    /// The last events of all CPUs that can be told in a line, oldest first.
+    pub(crate) fn recent(&self, most: usize) -> Vec<crate::report::ChainLink> {
+        let each = |cpu| self.history.of(cpu).rev().take(4 * most).map(move |one| (cpu, one));
+        let mut last: Vec<_> = (0..self.history.cpus()).flat_map(each).collect();
+        // Of one CPU the later came first.
+        last.sort_by_key(|&(_, &(ts, _))| std::cmp::Reverse(ts));
+        let told = last.into_iter().filter_map(|(cpu, &(ts_ns, ref event))| {
+            let what = narrate::narrate(event, &self.names)?;
+            let evidence = crate::report::Evidence::Observed;
+            Some(crate::report::ChainLink { ts_ns, cpu, what, evidence })
+        });
+        let mut links: Vec<_> = told.take(most).collect();
+        links.reverse();
+        links
+    }
+
+    /// The CPUs as they are now, by number.
+    pub(crate) fn cpus_now(&self) -> impl Iterator<Item = &model::Cpu> {
+        self.store.cpus_iter()
+    }
+
+    /// An mm of interest as it is now; `None` if it is gone, or none.
+    pub(crate) fn mm_now(&self, id: u64) -> Option<&model::Mm> {
+        self.store.mm_ref(id)
+    }
+
+    /// Whether system calls are traced.
+    pub(crate) const fn traces_syscalls(&self) -> bool {
+        self.model.traces_syscalls()
+    }
+
+    /// A thread's name.
+    pub(crate) fn comm(&self, tid: u32) -> Option<&str> {
+        self.names.comm(tid)
+    }
+
+    /// A thread's process.
+    pub(crate) fn tgid(&self, tid: u32) -> Option<u32> {
+        self.names.tgid(tid)
+    }
+
+    /// Records that were lost, by CPU.
+    pub(crate) fn lost_by_cpu(&self) -> &[u64] {
+        &self.counts.lost_by_cpu
     }
 
     /// Who looks on.
@@ -296,6 +352,11 @@ impl<O: Observer> Engine<O> {
     /// Who looks on.
     pub(crate) const fn observer_mut(&mut self) -> &mut O {
         &mut self.observer
+    }
+
+    /// Who looked on.
+    pub(crate) fn into_observer(self) -> O {
+        self.observer
     }
 
     /// All threads that have a name: thread, process, name.
