@@ -21,5 +21,6 @@ pub mod session;
 pub mod source;
 pub mod stream;
 pub mod stress;
+pub mod timeline;
 pub mod trace;
 pub mod tui;

@@ -28,6 +28,8 @@ use crate::{
     stream::{Closing, Facts, Judging, Loss, MissedRuns, Opening, Origin, Sink, TaskName},
 };
 
+pub(crate) use clock::{cpu_time, rss_kib};
+
 use self::{clock::now, promises::Promises, syscalls::Syscalls, watch::Watch};
 pub use syscalls::When as SyscallProbes;
 
