@@ -24,6 +24,7 @@ use crate::{
     tui::{
         app::App,
         config::Settings,
+        machine::Machine as _,
         terminal::{self, Ui},
         theme::Tone,
     },
