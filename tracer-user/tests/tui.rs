@@ -108,7 +108,9 @@ fn without_a_terminal_it_says_so() {
 fn what_is_wrong_is_said_before_the_screen_is_taken() {
     let missing = ["replay", "/no/such/file.mcap"];
     let wrong = ["replay", &golden("hole"), "--filter", "cpuu=1"];
-    for (args, says) in [(&missing[..], "/no/such/file.mcap"), (&wrong[..], "there is no field cpuu")] {
+    for (args, says) in
+        [(&missing[..], "/no/such/file.mcap"), (&wrong[..], "there is no field cpuu")]
+    {
         let mut pty = Pty::start(args, 80, 24);
         let (code, bytes) = pty.end();
         let said = String::from_utf8_lossy(&bytes);

@@ -345,8 +345,7 @@ fn a_command_beside_a_screen_has_no_part_in_the_terminal() {
     let argv = argv(&["sh", "-c", &format!("{{ {script}; }}")]);
     let vars = [("OUT", out.to_str().expect("a name")), ("PATH", "/usr/bin:/bin")];
     let start = Start::capture();
-    let prepared =
-        prepare_in(&argv, &Identity::default(), &start, Stdout::Nowhere, environ(&vars));
+    let prepared = prepare_in(&argv, &Identity::default(), &start, Stdout::Nowhere, environ(&vars));
     assert_eq!(finish(prepared.expect("a shell")), Ended::Code(0));
     let text = fs::read_to_string(&out).expect("its output");
     assert_eq!(text.lines().filter(|line| *line == "/dev/null").count(), 2, "{text}");

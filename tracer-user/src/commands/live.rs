@@ -75,7 +75,8 @@ pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
     terminal::require()?;
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
-    let terms = Terms { stdout: Stdout::Nowhere, duration: None, hangup: false, buffer: None, quiet: true };
+    let terms =
+        Terms { stdout: Stdout::Nowhere, duration: None, hangup: false, buffer: None, quiet: true };
     let make = |facts: &Facts| Watching::new(facts, &settings);
     let (watching, child) = tracing::run(&args.tracing, start, terms, make)?;
     let mut ui = watching.ui;

@@ -13,7 +13,7 @@ use crate::{
 
 /// How the screen looks.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Looks {
+pub(super) struct Looks {
     /// Show only what this query matches, as "mm=8 cpu=0-3" or "rule=R2 or comm=jit*"; ? in the TUI
     /// lists the fields
     #[arg(long, value_name = "QUERY")]

@@ -14,7 +14,7 @@ use crate::{
     exit::Exit,
     output::{Sink, Target},
     timeline::Replay,
-    trace::Part,
+    trace::{Part, TraceError},
     tui::{
         app::App,
         config::Settings,
@@ -62,8 +62,8 @@ pub struct Args {
 #[derive(Clone, Debug, clap::Args)]
 struct Picture {
     /// Draw one screen of this size and print it, as 100x30
-    #[arg(long, value_name = "SIZE", hide = true)]
-    picture: Option<Size>,
+    #[arg(id = "picture", long = "picture", value_name = "SIZE", hide = true)]
+    size: Option<Size>,
 
     /// The moment of the picture, from the beginning of the recording
     #[arg(long, value_name = "TIME", hide = true, requires = "picture", value_parser = humantime::parse_duration)]
@@ -84,7 +84,7 @@ struct Picture {
 /// If a file can't be read, or there is no terminal; the exit code is then 2.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let settings = args.looks.settings()?;
-    if args.picture.picture.is_none() {
+    if args.picture.size.is_none() {
         terminal::require()?;
     }
     let mut runs = recording::open(&args.files)?;
@@ -92,7 +92,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         bail!("these are {} runs, and one is shown at a time: give the files of one", runs.len());
     }
     let run = runs.pop().unwrap_or_default();
-    match args.picture.picture {
+    match args.picture.size {
         Some(size) => picture(run, &args.picture, size, settings),
         None => show(run, &settings),
     }
@@ -101,9 +101,16 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 fn show(run: Vec<Part>, settings: &Settings) -> anyhow::Result<Exit> {
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
-    let mut ui = Ui::open(App::new(Replay::open(run)?, settings), settings)?;
+    let mut ui = Ui::open(App::new(at_the_end(run)?, settings), settings)?;
     ui.run(&stop)?;
     Ok(Exit::Clean)
+}
+
+/// The end is where a recording has most to tell.
+fn at_the_end(run: Vec<Part>) -> Result<Replay, TraceError> {
+    let mut replay = Replay::open(run)?;
+    replay.live();
+    Ok(replay)
 }
 
 /// Raises the flag at a signal that asks to end: the terminal is then given back in order.
@@ -116,16 +123,11 @@ pub(super) fn stop_on_signals(stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
 }
 
 /// Draws without a terminal.
-fn picture(
-    run: Vec<Part>,
-    args: &Picture,
-    size: Size,
-    settings: Settings,
-) -> anyhow::Result<Exit> {
+fn picture(run: Vec<Part>, args: &Picture, size: Size, settings: Settings) -> anyhow::Result<Exit> {
     // The picture is the same whoever draws it, but for a theme that was asked for.
     let theme = if args.svg { settings.theme } else { Theme::Mono };
     let settings = Settings { theme, ..settings };
-    let mut app = App::new(Replay::open(run)?, &settings);
+    let mut app = App::new(at_the_end(run)?, &settings);
     settle(&mut app);
     if let Some(at) = args.at {
         let first = app.machine().span().0;

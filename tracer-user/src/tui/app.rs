@@ -4,7 +4,9 @@ use std::{path::Path, time::Duration};
 
 use ratatui::{
     buffer::Buffer,
-    crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind},
+    crossterm::event::{
+        Event, KeyCode, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind,
+    },
     layout::Position,
 };
 
@@ -21,6 +23,7 @@ use super::{
 use crate::{explain::Ask, filter::Filter};
 
 /// The TUI without its terminal.
+#[expect(clippy::struct_excessive_bools, reason = "each says of another thing that it is due")]
 pub struct App<M> {
     machine: M,
     state: State,
@@ -41,8 +44,7 @@ pub struct App<M> {
 impl<M: Machine> App<M> {
     /// A TUI of what `machine` shows.
     pub fn new(machine: M, settings: &Settings) -> Self {
-        let state =
-            State { screen: settings.screen, theme: settings.theme, ..State::default() };
+        let state = State { screen: settings.screen, theme: settings.theme, ..State::default() };
         let mut app = Self {
             machine,
             state,
@@ -178,12 +180,11 @@ impl<M: Machine> App<M> {
             self.typed(chord);
             return;
         }
-        match self.keymap.command(chord, self.machine.can_live()) {
-            Some(command) => self.run(command),
-            None => {
-                let help = self.keymap.key(Command::Help);
-                self.state.say(Tone::Dim, format!("{chord} means nothing here; {help} is help"));
-            }
+        if let Some(command) = self.keymap.command(chord, self.machine.can_live()) {
+            self.run(command);
+        } else {
+            let help = self.keymap.key(Command::Help);
+            self.state.say(Tone::Dim, format!("{chord} means nothing here; {help} is help"));
         }
     }
 
@@ -265,12 +266,11 @@ impl<M: Machine> App<M> {
             }
             PromptKind::Palette => {
                 let found = view::palette_matches(&prompt.text, self.machine.can_live());
-                match found.get(prompt.choice) {
-                    Some(entry) => self.run(entry.command),
-                    None => {
-                        let error = "no such command".to_owned();
-                        self.state.prompt = Some(Prompt { error, ..prompt });
-                    }
+                if let Some(entry) = found.get(prompt.choice) {
+                    self.run(entry.command);
+                } else {
+                    let error = "no such command".to_owned();
+                    self.state.prompt = Some(Prompt { error, ..prompt });
                 }
             }
             PromptKind::Save => self.save(prompt.text.trim()),
@@ -297,16 +297,13 @@ impl<M: Machine> App<M> {
                 .iter()
                 .find(|key| place(key) > now || (here_too && place(key) == now))
                 .or(found.first()),
-            Direction::Back => {
-                found.iter().rev().find(|key| place(key) < now).or(found.last())
-            }
+            Direction::Back => found.iter().rev().find(|key| place(key) < now).or(found.last()),
         };
-        match next.map(place) {
-            Some(at) => self.state.list_mut().choose_at(at),
-            None => {
-                let text = format!("no row has {}", self.state.search);
-                self.state.say(Tone::Doubt, text);
-            }
+        if let Some(at) = next.map(place) {
+            self.state.list_mut().choose_at(at);
+        } else {
+            let text = format!("no row has {}", self.state.search);
+            self.state.say(Tone::Doubt, text);
         }
     }
 

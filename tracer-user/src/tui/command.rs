@@ -121,8 +121,20 @@ pub const TABLE: &[Entry] = {
     use Group as G;
     &[
         entry(C::Screen(Screen::Cpus), "cpus", &["1"], "CPUs: logical and real mm", G::Screens),
-        entry(C::Screen(Screen::Mms), "mms", &["2"], "mms: what each process asked for", G::Screens),
-        entry(C::Screen(Screen::Calls), "calls", &["3"], "membarrier calls and flushes", G::Screens),
+        entry(
+            C::Screen(Screen::Mms),
+            "mms",
+            &["2"],
+            "mms: what each process asked for",
+            G::Screens,
+        ),
+        entry(
+            C::Screen(Screen::Calls),
+            "calls",
+            &["3"],
+            "membarrier calls and flushes",
+            G::Screens,
+        ),
         entry(C::Screen(Screen::Findings), "findings", &["4"], "broken rules", G::Screens),
         entry(C::Screen(Screen::Ipis), "ipis", &["5"], "who interrupts whom", G::Screens),
         entry(C::Screen(Screen::Health), "health", &["6"], "how sure all this is", G::Screens),

@@ -215,7 +215,10 @@ mod tests {
         };
         let path = |path| Some(PathBuf::from(path));
         assert_eq!(env(&[("HOME", "/h")]), path("/h/.config/unlazy/config.toml"));
-        assert_eq!(env(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/x")]), path("/x/unlazy/config.toml"));
+        assert_eq!(
+            env(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/x")]),
+            path("/x/unlazy/config.toml")
+        );
         // The standard has relative paths ignored.
         assert_eq!(
             env(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "x")]),

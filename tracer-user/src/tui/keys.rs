@@ -36,8 +36,8 @@ const NAMED: [(&str, KeyCode); 16] = [
 impl Chord {
     /// What was pressed, in one way of writing it: a capital letter has no shift of its own.
     pub fn pressed(event: KeyEvent) -> Self {
-        let mut modifiers = event.modifiers
-            & (KeyModifiers::CONTROL | KeyModifiers::ALT | KeyModifiers::SHIFT);
+        let mut modifiers =
+            event.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | KeyModifiers::SHIFT);
         if matches!(event.code, KeyCode::Char(_) | KeyCode::BackTab) {
             modifiers.remove(KeyModifiers::SHIFT);
         }
@@ -92,7 +92,11 @@ impl FromStr for Chord {
                 let number = digits.parse::<u8>().ok().filter(|number| (1..=24).contains(number));
                 KeyCode::F(number.ok_or_else(error)?)
             }
-            _ => NAMED.iter().find(|(name, _)| *name == rest).map(|&(_, code)| code).ok_or_else(error)?,
+            _ => NAMED
+                .iter()
+                .find(|(name, _)| *name == rest)
+                .map(|&(_, code)| code)
+                .ok_or_else(error)?,
         };
         Ok(Self { code, modifiers })
     }
@@ -142,7 +146,8 @@ impl Keymap {
 
     /// What a key stands for.
     pub fn command(&self, chord: Chord, live: bool) -> Option<Command> {
-        let command = self.0.iter().find(|(known, _)| *known == chord).map(|&(_, command)| command)?;
+        let command =
+            self.0.iter().find(|(known, _)| *known == chord).map(|&(_, command)| command)?;
         entries(live).any(|entry| entry.command == command).then_some(command)
     }
 

@@ -150,7 +150,10 @@ fn run(out: &mut String, look: &Look, (from, to, y): (usize, usize, usize), text
         }
     }
     let escaped = trimmed.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    _ = writeln!(out, "<text x=\"{x}\" y=\"{base}\" textLength=\"{long}\" {style}>{escaped}</text>");
+    _ = writeln!(
+        out,
+        "<text x=\"{x}\" y=\"{base}\" textLength=\"{long}\" {style}>{escaped}</text>"
+    );
 }
 
 /// The sixteen colours that terminals name, as most show them.
@@ -215,8 +218,6 @@ mod tests {
         for part in ["fill=\"#ff8700\">a&lt;名", "&amp;</text>", "fill=\"#d0d0d0\"/>"] {
             assert!(svg.contains(part), "no {part} in {svg}");
         }
-        quick_xml::Reader::from_str(&svg)
-            .read_event()
-            .expect("the beginning of well-formed XML");
+        quick_xml::Reader::from_str(&svg).read_event().expect("the beginning of well-formed XML");
     }
 }

@@ -133,8 +133,18 @@ pub(super) fn two_cpus() -> Snapshot {
             .to_owned(),
         chain: vec![
             link(100_000_000, 0, "jit/200 began a SYNC_CORE membarrier", Evidence::Observed),
-            link(99_990_000, 1, "kworker/1/30 was lazy on mm 8, so it was left alone", Evidence::Inferred),
-            link(1_000_000, 1, "kworker/1/30 was switched out for jit-u/201: no CR3 write", Evidence::Observed),
+            link(
+                99_990_000,
+                1,
+                "kworker/1/30 was lazy on mm 8, so it was left alone",
+                Evidence::Inferred,
+            ),
+            link(
+                1_000_000,
+                1,
+                "kworker/1/30 was switched out for jit-u/201: no CR3 write",
+                Evidence::Observed,
+            ),
             link(0, 1, "jit-u/201 was in user mode", Evidence::Inferred),
         ],
     };
@@ -167,7 +177,12 @@ pub(super) fn two_cpus() -> Snapshot {
         findings: vec![FindingRow { number: 1, finding }],
         findings_ahead: 4,
         recent: vec![
-            link(1_000_000, 1, "sched_switch kworker/1/30 (no mm) -> jit-u/201 (mm 8)", Evidence::Observed),
+            link(
+                1_000_000,
+                1,
+                "sched_switch kworker/1/30 (no mm) -> jit-u/201 (mm 8)",
+                Evidence::Observed,
+            ),
             link(0, 1, "jit-u/201 was in user mode", Evidence::Inferred),
         ],
         ipis: Ipis {
@@ -247,10 +262,7 @@ pub(super) fn many_cpus(cpus: u32) -> Snapshot {
         0..4 => user(cpu, 1000 + cpu, "worker", 20 + u64::from(cpu % 3)),
         4..9 => lazy(cpu, 20 + u64::from(cpu % 3)),
         9 => CpuRow { offline: true, ..lazy(cpu, 20) },
-        10 => CpuRow {
-            state: report::Cpu { cpu, ..report::Cpu::default() },
-            ..CpuRow::default()
-        },
+        10 => CpuRow { state: report::Cpu { cpu, ..report::Cpu::default() }, ..CpuRow::default() },
         11 if cpu % 64 == 11 => {
             let mut row = user(cpu, 1000 + cpu, "worker", 20);
             row.state.real_mm = Some(22);

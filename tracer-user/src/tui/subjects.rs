@@ -8,7 +8,9 @@ impl Subject for CpuRow {
         let state = &self.state;
         Some(match field {
             Field::Cpu => test(Value::Number(state.cpu.into())),
-            Field::Mm => test(Value::number(state.logical_mm)) || test(Value::number(state.real_mm)),
+            Field::Mm => {
+                test(Value::number(state.logical_mm)) || test(Value::number(state.real_mm))
+            }
             Field::Tid => test(Value::number(state.tid)),
             Field::Pid => test(Value::number(self.tgid)),
             Field::Comm => test(Value::text(state.comm.as_deref())),

@@ -19,9 +19,7 @@ use ratatui::{
             EnableMouseCapture,
         },
         execute,
-        terminal::{
-            EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
-        },
+        terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
     },
 };
 
@@ -151,7 +149,7 @@ impl<M: Machine> Ui<M> {
         }
         self.app.work(BUDGET);
         if let Some(text) = self.app.take_clipboard() {
-            self.copy(&text)?;
+            copy(&text)?;
         }
         if self.app.take_repaint() {
             self.terminal.clear()?;
@@ -175,15 +173,15 @@ impl<M: Machine> Ui<M> {
         }
         Ok(())
     }
+}
 
-    /// Hands text to the terminal's clipboard (OSC 52): it works over ssh, where there is no other way.
-    fn copy(&mut self, text: &str) -> io::Result<()> {
-        let mut end = text.len().min(CLIPBOARD);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let mut out = io::stdout();
-        write!(out, "\x1b]52;c;{}\x1b\\", base64::encode(&text.as_bytes()[..end]))?;
-        out.flush()
+/// Hands text to the terminal's clipboard (OSC 52): it works over ssh, where there is no other way.
+fn copy(text: &str) -> io::Result<()> {
+    let mut end = text.len().min(CLIPBOARD);
+    while !text.is_char_boundary(end) {
+        end -= 1;
     }
+    let mut out = io::stdout();
+    write!(out, "\x1b]52;c;{}\x1b\\", base64::encode(&text.as_bytes()[..end]))?;
+    out.flush()
 }

@@ -64,7 +64,11 @@ impl Pty {
         }
         let child = pair.slave.spawn_command(command).expect("unlazy starts");
         drop(pair.slave);
-        let seen = Seen { parser: Parser::new(nonzero(lines), nonzero(columns), 0), bytes: Vec::new(), over: false };
+        let seen = Seen {
+            parser: Parser::new(nonzero(lines), nonzero(columns), 0),
+            bytes: Vec::new(),
+            over: false,
+        };
         let seen = Arc::new((Mutex::new(seen), Condvar::new()));
         let mut reader = pair.master.try_clone_reader().expect("a reader");
         let shared = Arc::clone(&seen);
@@ -98,7 +102,13 @@ impl Pty {
     }
 
     pub(crate) fn resize(&mut self, columns: u16, lines: u16) {
-        self.seen.0.lock().expect("no panic beside").parser.screen_mut().set_size(nonzero(lines), nonzero(columns));
+        self.seen
+            .0
+            .lock()
+            .expect("no panic beside")
+            .parser
+            .screen_mut()
+            .set_size(nonzero(lines), nonzero(columns));
         self.master.resize(size(columns, lines)).expect("a new size");
     }
 
@@ -109,7 +119,10 @@ impl Pty {
         while !is(seen.parser.screen()) {
             let left = PATIENCE.saturating_sub(begun.elapsed());
             if seen.over || left.is_zero() {
-                panic!("waiting for {what}, this is on the screen:\n{}", seen.parser.screen().contents());
+                panic!(
+                    "waiting for {what}, this is on the screen:\n{}",
+                    seen.parser.screen().contents()
+                );
             }
             seen = self.seen.1.wait_timeout(seen, left).expect("no panic beside").0;
         }

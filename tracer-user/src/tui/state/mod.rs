@@ -5,7 +5,10 @@ mod prompt;
 
 use crate::{explain::Ask, filter::Filter};
 
-use super::{command::Command, theme::{Theme, Tone}};
+use super::{
+    command::Command,
+    theme::{Theme, Tone},
+};
 
 pub use list::{Key, List};
 pub use prompt::{Prompt, PromptKind};

@@ -188,7 +188,7 @@ fn what_is_pasted_is_no_command() {
 #[test]
 fn the_mouse_chooses_tabs_rows_and_moments() {
     let (mut app, log) = started(Fake::new(samples::two_cpus()));
-    let mut click = |app: &mut crate::tui::app::App<Fake>, column, row| {
+    let click = |app: &mut crate::tui::app::App<Fake>, column, row| {
         app.event(&Event::Mouse(MouseEvent {
             kind: MouseEventKind::Down(MouseButton::Left),
             column,

@@ -67,7 +67,9 @@ fn at_every_size() {
         for size in ["1x1", "2x2", "5x3", "7x30", "20x4", "300x5", "33x13", "79x17", "500x200"] {
             all_screens(&snapshot, size);
             let mut app = app(Fake::new(snapshot.clone()));
-            for keys in ["?", "esc 1 enter", "esc 3 enter", "esc 4 enter", "esc :", "enter", "f a = enter"] {
+            for keys in
+                ["?", "esc 1 enter", "esc 3 enter", "esc 4 enter", "esc :", "enter", "f a = enter"]
+            {
                 press(&mut app, keys);
                 show(&mut app, size);
             }

@@ -98,10 +98,14 @@ fn row_of(row: &CallRow, snapshot: &Snapshot) -> Row {
             }),
             Cell::number(u64::from(call.cpu), call.cpu.to_string()),
             Cell::text(thread(call.comm.as_deref(), Some(call.tid))),
-            Cell::text(words::mm_of(Some(call.mm), snapshot)).short(mm(Some(call.mm))).by(call.mm as f64),
+            Cell::text(words::mm_of(Some(call.mm), snapshot))
+                .short(mm(Some(call.mm)))
+                .by(call.mm as f64),
             match (call.latency_ns, call.end_ns) {
                 (Some(ns), _) => Cell::number(ns, words::short(ns)),
-                (None, None) => Cell { order: table::Order::Unknown, ..Cell::text("...").tone(Tone::Dim) },
+                (None, None) => {
+                    Cell { order: table::Order::Unknown, ..Cell::text("...").tone(Tone::Dim) }
+                }
                 (None, Some(_)) => Cell::unknown(),
             },
             number(call.targeted),

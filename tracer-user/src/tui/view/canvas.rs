@@ -1,11 +1,7 @@
 //! Where the views draw. Everything from outside comes through [`Canvas::put`], so that escaping there
 //! is enough: no name can reach the terminal as an escape.
 
-use ratatui::{
-    buffer::Buffer,
-    layout::Rect,
-    style::Style,
-};
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::super::theme::{Theme, Tone};
 use crate::report::text::{Page, clip, printable, width};
@@ -94,17 +90,11 @@ pub(super) fn row(area: Rect, index: u16) -> Rect {
 pub(super) fn bottom(area: Rect, rows: u16) -> (Rect, Rect) {
     let rows = rows.min(area.height);
     let above = area.height - rows;
-    (
-        Rect { height: above, ..area },
-        Rect { y: area.y + above, height: rows, ..area },
-    )
+    (Rect { height: above, ..area }, Rect { y: area.y + above, height: rows, ..area })
 }
 
 /// `area` cut into the first `rows` and what is below.
 pub(super) fn top(area: Rect, rows: u16) -> (Rect, Rect) {
     let rows = rows.min(area.height);
-    (
-        Rect { height: rows, ..area },
-        Rect { y: area.y + rows, height: area.height - rows, ..area },
-    )
+    (Rect { height: rows, ..area }, Rect { y: area.y + rows, height: area.height - rows, ..area })
 }

@@ -112,13 +112,15 @@ pub(super) fn tabs(canvas: &mut Canvas<'_>, area: Rect, shown: &Shown<'_>, state
             format!(" {number}{} ", badge.trim_start())
         }
     };
-    let wide = |names: bool| Screen::ALL.iter().map(|&screen| width(&label(screen, names))).sum::<usize>();
+    let wide =
+        |names: bool| Screen::ALL.iter().map(|&screen| width(&label(screen, names))).sum::<usize>();
     let names = wide(true) <= usize::from(area.width);
     let mut x = area.x;
     let labels: Vec<(Screen, String)> =
         Screen::ALL.iter().map(|&screen| (screen, label(screen, names))).collect();
     for (screen, text) in labels {
-        let place = Rect { x, width: (width(&text) as u16).min(area.right().saturating_sub(x)), ..area };
+        let place =
+            Rect { x, width: (width(&text) as u16).min(area.right().saturating_sub(x)), ..area };
         let tone = match screen {
             Screen::Findings if snapshot.totals.findings > 0 => Tone::Bad,
             Screen::Health if text.contains('?') => Tone::Doubt,
@@ -144,7 +146,8 @@ pub(super) fn timeline(canvas: &mut Canvas<'_>, area: Rect, shown: &Shown<'_>, s
     let most = slices.iter().map(|slice| slice.events).max().unwrap_or(0);
     let place = |ts: u64| {
         let (from, to) = (timeline.from_ns, timeline.to_ns);
-        let at = u128::from(ts.clamp(from, to) - from) * (columns as u128 - 1) / u128::from(to - from);
+        let at =
+            u128::from(ts.clamp(from, to) - from) * (columns as u128 - 1) / u128::from(to - from);
         at as usize
     };
     let known = place(timeline.known_to_ns);
@@ -322,7 +325,8 @@ pub fn palette_matches(text: &str, live: bool) -> Vec<&'static Entry> {
 }
 
 pub(super) fn palette(canvas: &mut Canvas<'_>, area: Rect, shown: &Shown<'_>, state: &State) {
-    let Some(prompt) = state.prompt.as_ref().filter(|prompt| prompt.kind == PromptKind::Palette) else {
+    let Some(prompt) = state.prompt.as_ref().filter(|prompt| prompt.kind == PromptKind::Palette)
+    else {
         return;
     };
     let found = palette_matches(&prompt.text, shown.can_live);
@@ -333,7 +337,9 @@ pub(super) fn palette(canvas: &mut Canvas<'_>, area: Rect, shown: &Shown<'_>, st
         canvas.put(row(place, 0), &[(Tone::Doubt, "no command has that in its name".to_owned())]);
     }
     let first = prompt.choice.saturating_sub(usize::from(rows.saturating_sub(1)));
-    for (line, (at, entry)) in found.iter().enumerate().skip(first).take(usize::from(rows)).enumerate() {
+    for (line, (at, entry)) in
+        found.iter().enumerate().skip(first).take(usize::from(rows)).enumerate()
+    {
         let line = row(place, line as u16);
         canvas.put(
             line,

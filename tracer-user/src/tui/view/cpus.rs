@@ -83,13 +83,14 @@ fn row_of(cpu: &CpuRow, snapshot: &Snapshot) -> Row {
         let since = at.saturating_sub(left.ts_ns);
         Cell::number(since, format!("{} {}", left.reason, words::short(since))).short(left.reason)
     });
-    let lag = match cpu.asid.map(|asid| (asid.global, asid.behind)) {
-        None => Cell::none(),
-        Some((true, _)) => Cell::text("all"),
-        Some((false, None)) => Cell::unknown(),
-        Some((false, Some(behind))) => Cell::number(behind, compact(behind))
-            .tone(if behind > 0 { Tone::Doubt } else { Tone::Plain }),
-    };
+    let lag =
+        match cpu.asid.map(|asid| (asid.global, asid.behind)) {
+            None => Cell::none(),
+            Some((true, _)) => Cell::text("all"),
+            Some((false, None)) => Cell::unknown(),
+            Some((false, Some(behind))) => Cell::number(behind, compact(behind))
+                .tone(if behind > 0 { Tone::Doubt } else { Tone::Plain }),
+        };
     let asid = cpu.asid.and_then(|asid| asid.number);
     let number = |n: u64, tone: Tone| {
         let cell = Cell::number(n, compact(n));
@@ -231,7 +232,10 @@ pub(super) fn recent(canvas: &mut Canvas<'_>, area: Rect, snapshot: &Snapshot) {
         return;
     }
     let room = usize::from(area.height.saturating_sub(1));
-    canvas.put(row(area, 0), &[(Tone::Head, "what happened last, in us before this moment".to_owned())]);
+    canvas.put(
+        row(area, 0),
+        &[(Tone::Head, "what happened last, in us before this moment".to_owned())],
+    );
     let shown = snapshot.recent.iter().rev().take(room).rev();
     for (line, event) in (1..).zip(shown) {
         canvas.put(
@@ -253,14 +257,17 @@ pub(super) fn detail(cpu: &CpuRow, snapshot: &Snapshot, page: &mut Page) {
     let mut say = |label: &str, ink: Ink, text: &str| {
         page.hanging(Line::new().ink(Ink::Dim, &format!("{label:<11}")), ink, text);
     };
-    let owner = |id: Option<u64>| id.map_or_else(|| "not known".to_owned(), |id| words::the_mm(id, snapshot));
+    let owner = |id: Option<u64>| {
+        id.map_or_else(|| "not known".to_owned(), |id| words::the_mm(id, snapshot))
+    };
     if state.known {
         let kind = match (state.tid, cpu.kthread) {
             (Some(0), _) => ", the idle task".to_owned(),
             (_, Some(true)) => ", a kernel thread".to_owned(),
             _ => cpu.tgid.map_or_else(String::new, |tgid| format!(", process {tgid}")),
         };
-        let here = cpu.on_cpu_ns.map_or_else(String::new, |ns| format!(", for {}", words::short(ns)));
+        let here =
+            cpu.on_cpu_ns.map_or_else(String::new, |ns| format!(", for {}", words::short(ns)));
         let who = thread(state.comm.as_deref(), state.tid);
         say("runs", Ink::Plain, &format!("{who}{kind}{here}, {}", words::place(cpu.place)));
     }
@@ -301,7 +308,12 @@ pub(super) fn detail(cpu: &CpuRow, snapshot: &Snapshot, page: &mut Page) {
         Some(sync) => say(
             "serialized",
             Ink::Plain,
-            &format!("{} ago by {} ({})", words::short(sync.ns_ago), sync.cause, sync.evidence.name()),
+            &format!(
+                "{} ago by {} ({})",
+                words::short(sync.ns_ago),
+                sync.cause,
+                sync.evidence.name()
+            ),
         ),
         None => say("serialized", Ink::Plain, "not seen to"),
     }

@@ -60,7 +60,9 @@ fn row_of(row: &FindingRow, snapshot: &Snapshot) -> Row {
             Cell::number(u64::from(*cpu), cpu.to_string()),
             Cell::text(thread(comm.as_deref(), *tid)),
             match id {
-                Some(id) => Cell::text(words::mm_of(Some(*id), snapshot)).short(mm(Some(*id))).by(*id as f64),
+                Some(id) => Cell::text(words::mm_of(Some(*id), snapshot))
+                    .short(mm(Some(*id)))
+                    .by(*id as f64),
                 None => Cell::unknown(),
             },
             Cell::text(summary.clone()),
@@ -80,9 +82,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, shown: &Shown<'_>, state
                 format!("None until this moment; {ahead} later: press {key} to go to the next.")
             }
             (0, 0) => "None: no check has failed until this moment.".to_owned(),
-            (0, n) => format!(
-                "None until this moment, but {n} checks could not be decided: see Health."
-            ),
+            (0, n) => {
+                format!("None until this moment, but {n} checks could not be decided: see Health.")
+            }
         };
         super::nothing(canvas, area, shown, state, &text);
         return;
@@ -146,7 +148,8 @@ pub(super) fn lanes(finding: &Finding, page: &mut Page) {
         cpus.iter().map(of).collect()
     };
     page.heading("What led there", "a lane for each CPU, time in us before the finding");
-    let heads: String = cpus.iter().map(|cpu| format!("{cpu:>3} ")).collect();
+    let heads: Vec<String> = cpus.iter().map(|cpu| format!("{cpu:>3} ")).collect();
+    let heads = heads.concat();
     let head = Line::new().ink(Ink::Dim, &format!("{:>12} {heads} how known  what", "us"));
     page.line(head);
     let count = finding.chain.len();

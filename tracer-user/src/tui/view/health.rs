@@ -81,13 +81,15 @@ fn cost(snapshot: &Snapshot, page: &mut Page) {
         lines.push(("unlazy's memory", format!("{} MiB", kib / 1024)));
     }
     if let Some(bytes) = cost.history_bytes {
-        let back = cost.history_ns.map_or_else(String::new, |ns| format!(", back to {} ago", words::short(ns)));
+        let back = cost
+            .history_ns
+            .map_or_else(String::new, |ns| format!(", back to {} ago", words::short(ns)));
         lines.push(("history", format!("{} MiB{back}", bytes >> 20)));
     }
     if let Some(bytes) = cost.ring_bytes_per_cpu {
-        let high = cost
-            .ring_high_water
-            .map_or_else(String::new, |high| format!(", the fullest held {} KiB", count(high >> 10)));
+        let high = cost.ring_high_water.map_or_else(String::new, |high| {
+            format!(", the fullest held {} KiB", count(high >> 10))
+        });
         lines.push(("buffers", format!("{} KiB a CPU{high}", count(bytes >> 10))));
     }
     if lines.is_empty() && cost.programs.is_none() {
@@ -134,13 +136,18 @@ fn probes(snapshot: &Snapshot, page: &mut Page) {
     page.heading("Probes", &aside);
     for (state, ink) in [(Attach::Failed, Ink::Bad), (Attach::Skipped, Ink::Dim)] {
         for probe in of(state) {
-            let lead = Line::new().text("  ").ink(ink, &format!("{} ", state.name())).text(&probe.name);
+            let lead =
+                Line::new().text("  ").ink(ink, &format!("{} ", state.name())).text(&probe.name);
             page.hanging(lead.text(": "), Ink::Plain, &probe.why);
         }
     }
     let names: Vec<&str> = of(Attach::Attached).map(|probe| &*probe.name).collect();
     if !names.is_empty() {
-        page.hanging(Line::new().text("  ").ink(Ink::Good, "attached "), Ink::Plain, &names.join(", "));
+        page.hanging(
+            Line::new().text("  ").ink(Ink::Good, "attached "),
+            Ink::Plain,
+            &names.join(", "),
+        );
     }
 }
 

@@ -47,9 +47,9 @@ impl Subject for Interrupted<'_> {
         let sender = |test: bool| self.sender.map(|_| test);
         match field {
             Field::Cpu => Some(test(Value::Number(self.cpu.into()))),
-            Field::Comm => sender(test(Value::text(
-                self.sender.and_then(|sender| sender.comm.as_deref()),
-            ))),
+            Field::Comm => {
+                sender(test(Value::text(self.sender.and_then(|sender| sender.comm.as_deref()))))
+            }
             Field::Tid => sender(test(Value::number(self.sender.map(|sender| sender.tid)))),
             Field::Pid => sender(test(Value::number(self.sender.and_then(|sender| sender.tgid)))),
             Field::Mm => sender(test(Value::number(self.sender.and_then(|sender| sender.mm)))),
@@ -96,9 +96,8 @@ pub(super) fn rows(shown: &Shown<'_>, state: &State) -> Vec<Row> {
 }
 
 fn row_of(cpu: u32, target: &Target<'_>) -> Row {
-    let by = |names: &[&str]| -> u64 {
-        names.iter().filter_map(|name| target.vectors.get(name)).sum()
-    };
+    let by =
+        |names: &[&str]| -> u64 { names.iter().filter_map(|name| target.vectors.get(name)).sum() };
     let call = by(&["call_function", "call_function_single"]);
     let (reschedule, timer, device) =
         (by(&["reschedule"]), by(&["local_timer"]), by(&["irq_handler"]));
@@ -108,7 +107,11 @@ fn row_of(cpu: u32, target: &Target<'_>) -> Row {
         || (Cell::none(), Cell::none()),
         |(sender, n)| {
             (
-                Cell::text(format!("{} {}", thread(sender.comm.as_deref(), Some(sender.tid)), compact(n))),
+                Cell::text(format!(
+                    "{} {}",
+                    thread(sender.comm.as_deref(), Some(sender.tid)),
+                    compact(n)
+                )),
                 Cell::text(sender.reason.clone()),
             )
         },
@@ -239,14 +242,17 @@ pub(super) fn detail(cpu: u32, snapshot: &Snapshot, page: &mut Page) {
         })
         .collect();
     of.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-    let head = format!("cpu {cpu}: who interrupted it in {}", words::short(snapshot.ipis.window_ns));
+    let head =
+        format!("cpu {cpu}: who interrupted it in {}", words::short(snapshot.ipis.window_ns));
     page.line(Line::new().ink(Ink::Head, &head));
     if of.is_empty() {
         page.line(Line::new().ink(Ink::Dim, "Nobody, as far as senders were seen."));
     }
     for (sender, n) in of {
         let who = thread(sender.comm.as_deref(), Some(sender.tid));
-        let of = sender.mm.map_or_else(String::new, |id| format!(", of {}", words::the_mm(id, snapshot)));
+        let of = sender
+            .mm
+            .map_or_else(String::new, |id| format!(", of {}", words::the_mm(id, snapshot)));
         let lead = Line::new().text(&format!("{:>9}  ", count(n)));
         page.hanging(lead, Ink::Plain, &format!("{} by {who}{of}", sender.reason));
     }

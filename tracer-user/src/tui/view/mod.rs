@@ -80,7 +80,8 @@ fn screen(canvas: &mut Canvas<'_>, body: Rect, shown: &Shown<'_>, state: &mut St
         Screen::Mms => shown.snapshot.mms.len(),
         Screen::Findings => shown.snapshot.findings.len(),
         Screen::Cpus => shown.snapshot.cpus.len() + 5,
-        _ => shown.snapshot.cpus.len(),
+        // The map of who interrupts whom has as many lines again.
+        _ => 2 * shown.snapshot.cpus.len() + 6,
     };
     // The rows with their heads come first, then words; but a few words there are always.
     let free = usize::from(body.height).saturating_sub(rows + 4) as u16;
@@ -112,13 +113,7 @@ fn screen(canvas: &mut Canvas<'_>, body: Rect, shown: &Shown<'_>, state: &mut St
 }
 
 /// A screen without rows says why.
-fn nothing(
-    canvas: &mut Canvas<'_>,
-    area: Rect,
-    shown: &Shown<'_>,
-    state: &mut State,
-    text: &str,
-) {
+fn nothing(canvas: &mut Canvas<'_>, area: Rect, shown: &Shown<'_>, state: &mut State, text: &str) {
     state.list_mut().lay_out(Vec::new(), usize::from(area.height));
     let reason = if state.filter.is_empty() {
         text.to_owned()
@@ -127,11 +122,7 @@ fn nothing(
         format!("Nothing that the filter shows ({}); {key} drops it.", state.filter)
     };
     let mut page = Page::new(usize::from(area.width.max(2)));
-    page.hanging(
-        crate::report::text::Line::new(),
-        crate::report::text::Ink::Plain,
-        &reason,
-    );
+    page.hanging(crate::report::text::Line::new(), crate::report::text::Ink::Plain, &reason);
     canvas.page(area, &page, 0);
 }
 
@@ -239,4 +230,3 @@ pub fn copied(shown: &Shown<'_>, state: &State) -> String {
     }
     text
 }
-

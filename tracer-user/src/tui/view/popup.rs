@@ -34,11 +34,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, shown: &Shown<'_>, state
         Popup::Explain(Ask::List) => String::new(),
     };
     let more = if lines > room {
-        format!(
-            "   lines {} to {} of {lines}",
-            state.scroll + 1,
-            (state.scroll + room).min(lines)
-        )
+        format!("   lines {} to {} of {lines}", state.scroll + 1, (state.scroll + room).min(lines))
     } else {
         String::new()
     };
@@ -98,18 +94,36 @@ fn about(screen: Screen, page: &mut Page) {
     };
     match screen {
         Screen::Cpus => {
-            say("logical", "the mm of the thread that the scheduler runs there (rq->curr->mm); - is none: a kernel thread or the idle task");
+            say(
+                "logical",
+                "the mm of the thread that the scheduler runs there (rq->curr->mm); - is none: a kernel thread or the idle task",
+            );
             say("real", "the mm that the MMU has loaded (cpu_tlbstate.loaded_mm); ? is not known");
             say("==  same", "both are the same process's");
-            say("~~  LAZY", "no process runs there, but the MMU keeps the last one's mm. If it comes back, nothing need be loaded, so nothing need serialize; SYNC_CORE calls don't interrupt such a CPU");
-            say("=~  LAZY,", "the process is back (or a kernel thread took its mm), and laziness has not been cleared yet");
+            say(
+                "~~  LAZY",
+                "no process runs there, but the MMU keeps the last one's mm. If it comes back, nothing need be loaded, so nothing need serialize; SYNC_CORE calls don't interrupt such a CPU",
+            );
+            say(
+                "=~  LAZY,",
+                "the process is back (or a kernel thread took its mm), and laziness has not been cleared yet",
+            );
             say("!=  DIFFER", "they differ and nothing explains it: worth a look");
             say("kernel", "no process's mm is loaded");
             say("sync, by", "how long ago the CPU last serialized, and by what");
-            say("owes", "its logical mm is registered for SYNC_CORE and became it without serializing: before it returns to user mode it has to (rule R1)");
-            say("left alone", "a SYNC_CORE call did not interrupt it, why, and it has not serialized since");
+            say(
+                "owes",
+                "its logical mm is registered for SYNC_CORE and became it without serializing: before it returns to user mode it has to (rule R1)",
+            );
+            say(
+                "left alone",
+                "a SYNC_CORE call did not interrupt it, why, and it has not serialized since",
+            );
             say("lag", "TLB flushes that it has not caught up with");
-            say("map", "where CPUs are too many: ! differ, ~ lazy, L lazy on its own, = same, . kernel, > switching, ? unknown, x offline");
+            say(
+                "map",
+                "where CPUs are too many: ! differ, ~ lazy, L lazy on its own, = same, . kernel, > switching, ? unknown, x offline",
+            );
         }
         Screen::Mms => {
             say("reg", "registrations: private, sync_core, rseq, global");
@@ -118,7 +132,10 @@ fn about(screen: Screen, page: &mut Page) {
             say("lazy", "CPUs that they left alone although these kept its mm, lazily");
             say("idle,", "CPUs that they left alone: idle with another mm; any other reason");
             say("other", "");
-            say("sent, recv", "IPIs for TLB flushes that its threads sent; that arrived while it ran");
+            say(
+                "sent, recv",
+                "IPIs for TLB flushes that its threads sent; that arrived while it ran",
+            );
             say("on, kept", "CPUs whose logical mm it is; CPUs that only keep it loaded");
         }
         Screen::Calls => {
@@ -128,11 +145,23 @@ fn about(screen: Screen, page: &mut Page) {
         }
         Screen::Findings => {
             say("violation", "a promise of the kernel was broken");
-            say("hazard", "the discipline that keeps the promise was broken; another event may yet have saved it");
-            say("self-check", "the reconstruction disagrees with the kernel: a fault of unlazy until shown otherwise");
-            say("evidence", "the weakest link: observed by a probe, inferred from what surrounds it, or assumed from source");
+            say(
+                "hazard",
+                "the discipline that keeps the promise was broken; another event may yet have saved it",
+            );
+            say(
+                "self-check",
+                "the reconstruction disagrees with the kernel: a fault of unlazy until shown otherwise",
+            );
+            say(
+                "evidence",
+                "the weakest link: observed by a probe, inferred from what surrounds it, or assumed from source",
+            );
             say("R1", "a CPU serializes between taking up a registered mm and its user code");
-            say("R2", "after a SYNC_CORE call returned, no CPU runs user code of the mm without having serialized since the call began");
+            say(
+                "R2",
+                "after a SYNC_CORE call returned, no CPU runs user code of the mm without having serialized since the call began",
+            );
             say("R3", "no CPU runs user code with its TLB behind a flush that was done");
             say("R4", "no flush with freed page tables is done while a CPU stays lazy on the mm");
             say("R5", "no mm is freed while a CPU has it");
@@ -144,11 +173,17 @@ fn about(screen: Screen, page: &mut Page) {
             say("because of", "the function that most of them were for");
         }
         Screen::Health => {
-            say("lost", "events that the kernel side could not hand over: nothing is concluded across them");
+            say(
+                "lost",
+                "events that the kernel side could not hand over: nothing is concluded across them",
+            );
             say("inconclus.", "checks that could not be decided; they never read as passed");
         }
     }
-    say("timeline", "F finding, c SYNC_CORE call, L lost, m mark, . and : how busy, ? not read yet, ^ here");
+    say(
+        "timeline",
+        "F finding, c SYNC_CORE call, L lost, m mark, . and : how busy, ? not read yet, ^ here",
+    );
 }
 
 fn help(shown: &Shown<'_>, state: &State, width: usize) -> Page {
@@ -169,12 +204,20 @@ fn help(shown: &Shown<'_>, state: &State, width: usize) -> Page {
             Field::Latency => "> <",
             _ => "=",
         };
-        page.hanging(Line::new().text(&format!("  {:<11} ", format!("{name}{operators}"))), Ink::Plain, what);
+        page.hanging(
+            Line::new().text(&format!("  {:<11} ", format!("{name}{operators}"))),
+            Ink::Plain,
+            what,
+        );
     }
     page.heading("Colours", "");
     for (theme, name, what) in Theme::ALL {
         let now = if theme == state.theme { " (now)" } else { "" };
-        page.hanging(Line::new().text(&format!("  {name:<11} ")), Ink::Plain, &format!("{what}{now}"));
+        page.hanging(
+            Line::new().text(&format!("  {name:<11} ")),
+            Ink::Plain,
+            &format!("{what}{now}"),
+        );
     }
     page
 }

@@ -54,7 +54,12 @@ pub(super) struct Cell {
 impl Cell {
     pub(super) fn text(text: impl Into<String>) -> Self {
         let text = printable(&text.into());
-        Self { order: Order::Text(text.to_lowercase()), text, short: String::new(), tone: Tone::Plain }
+        Self {
+            order: Order::Text(text.to_lowercase()),
+            text,
+            short: String::new(),
+            tone: Tone::Plain,
+        }
     }
 
     /// A number as it is to be read.
@@ -211,7 +216,8 @@ pub(super) fn sort(rows: &mut [Row], column: usize, reverse: bool) {
     use std::cmp::Ordering;
     let unknown = Order::Unknown;
     rows.sort_by(|one, other| {
-        let of = |row: &Row| row.cells.get(column).map_or(unknown.clone(), |cell| cell.order.clone());
+        let of =
+            |row: &Row| row.cells.get(column).map_or(unknown.clone(), |cell| cell.order.clone());
         let ordering = match (of(one), of(other)) {
             (Order::Unknown, Order::Unknown) => return Ordering::Equal,
             (Order::Unknown, _) => return Ordering::Greater,
@@ -243,8 +249,11 @@ mod tests {
     #[test]
     fn unknown_comes_last_whichever_way() {
         let row = |key, cell| Row { key, cells: vec![cell] };
-        let mut rows =
-            vec![row(1, Cell::unknown()), row(2, Cell::number(5, "5")), row(3, Cell::number(9, "9"))];
+        let mut rows = vec![
+            row(1, Cell::unknown()),
+            row(2, Cell::number(5, "5")),
+            row(3, Cell::number(9, "9")),
+        ];
         let keys = |rows: &[Row]| rows.iter().map(|row| row.key).collect::<Vec<_>>();
         sort(&mut rows, 0, false);
         assert_eq!(keys(&rows), [3, 2, 1]);
