@@ -74,6 +74,8 @@ pub(super) struct Merge {
     first: BinaryHeap<Reverse<(u64, usize)>>,
     /// Events up to here are complete, and `first` is up to date.
     until: u64,
+    /// The latest that they ever were: a hole takes that back.
+    judged: u64,
     /// System calls are traced from then on, or no longer.
     notes: Vec<(u64, bool)>,
     late: u64,
@@ -86,6 +88,7 @@ impl Merge {
             cpus: (0..cpus).map(|_| Order::default()).collect(),
             first: BinaryHeap::new(),
             until: 0,
+            judged: 0,
             notes: Vec::new(),
             late: 0,
             last_ts: 0,
@@ -122,7 +125,7 @@ impl Merge {
     pub(super) fn thaw(frozen: Frozen) -> Self {
         let Frozen { cpus, until, notes, late, last_ts } = frozen;
         let cpus = cpus.into_iter().map(|order| Order::thaw(order, until)).collect();
-        Self { cpus, first: BinaryHeap::new(), until, notes, late, last_ts }
+        Self { cpus, first: BinaryHeap::new(), until, judged: until, notes, late, last_ts }
     }
 
     /// Whether a record of this CPU waits that is of no earlier time, or has no lower number.
@@ -132,7 +135,7 @@ impl Merge {
 
     /// Whether it can be told by its time and number alone whether a record waits.
     pub(super) fn is_plain(&self) -> bool {
-        self.cpus.iter().all(|order| order.is_plain(self.until))
+        self.until == self.judged && self.cpus.iter().all(|order| order.is_plain(self.until))
     }
 
     pub(super) fn take_again(&mut self, cpu: u32, header: Header, record: &[u8]) {
@@ -160,6 +163,12 @@ impl Merge {
             self.until = self.until.min(order.complete(until));
             self.first.extend(order.first_ts().map(|ts| Reverse((ts, cpu))));
         }
+        self.judged = self.judged.max(self.until);
+    }
+
+    /// Until when events were complete at any time, in nanoseconds.
+    pub(super) const fn judged(&self) -> u64 {
+        self.judged
     }
 
     /// Until when events are complete, in nanoseconds.

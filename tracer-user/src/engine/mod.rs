@@ -290,7 +290,7 @@ impl<O: Observer> Engine<O> {
 
     /// All up to here has been judged, in nanoseconds.
     pub(crate) const fn until(&self) -> u64 {
-        self.merge.until()
+        self.merge.judged()
     }
 
     /// The findings that are told in detail, in order.

@@ -168,7 +168,7 @@ impl Session {
         }
         self.window = Some(Window {
             ctxt,
-            cpu_time: clock::cpu_time(),
+            cpu_time: cpu_time(),
             lost,
             missed: self.live.probes().missed(),
             disturbed: disturbed(&counters),
@@ -287,7 +287,7 @@ impl Session {
     }
 
     fn overhead(&self, window: &Window) -> report::Overhead {
-        let used = clock::cpu_time().saturating_sub(window.cpu_time);
+        let used = cpu_time().saturating_sub(window.cpu_time);
         report::Overhead {
             reader_cpu_ns: Some(used.as_nanos() as u64),
             max_rss_kib: clock::max_rss_kib(),

@@ -152,9 +152,3 @@ impl Kept {
         Checkpoint::of(judge, ts, (from, at)).ok()
     }
 }
-
-/// Whether a finding is one that the report lists, and its number there.
-pub(super) fn number(told: &[Arc<Told>], finding: &Finding) -> Option<u64> {
-    told.iter().position(|told| told.finding == *finding).map(|index| index as u64 + 1)
-}
-

@@ -100,7 +100,7 @@ impl Meter {
 }
 
 /// A live run: hand it what the session reads, and ask it for any moment of late.
-pub struct LiveMachine {
+pub struct Live {
     head: Judge<Collector>,
     composer: Composer<HandOn>,
     ring: Arc<Mutex<Ring>>,
@@ -109,6 +109,8 @@ pub struct LiveMachine {
     extents: Vec<Extent>,
     desk: Desk,
     live: bool,
+    /// Tracing has ended.
+    ended: bool,
     filter: Filter,
     telling: Option<Telling>,
     shown: Option<Snapshot>,
@@ -117,7 +119,7 @@ pub struct LiveMachine {
     meter: Meter,
 }
 
-impl LiveMachine {
+impl Live {
     /// For a run that has these facts.
     #[must_use]
     pub fn new(facts: &Facts) -> Self {
@@ -158,6 +160,7 @@ impl LiveMachine {
             extents: vec![Extent::default(); facts.cpus_possible as usize],
             desk: Desk::new(run),
             live: true,
+            ended: false,
             filter: Filter::default(),
             telling: None,
             shown: None,
@@ -177,6 +180,11 @@ impl LiveMachine {
     /// The whole run's findings and events so far, and what was lost.
     pub fn progress_counts(&self) -> (u64, u64, u64) {
         self.head.progress()
+    }
+
+    #[cfg(test)]
+    pub(super) const fn player(&self) -> Option<&super::player::Player> {
+        self.desk.player.as_ref()
     }
 
     fn checkpoint(&mut self) {
@@ -257,7 +265,7 @@ impl LiveMachine {
     }
 }
 
-impl Sink for LiveMachine {
+impl Sink for Live {
     fn record(&mut self, cpu: u32, record: &[u8]) {
         if let Some(extent) = self.extents.get_mut(cpu as usize) {
             extent.see(record);
@@ -292,10 +300,11 @@ impl Sink for LiveMachine {
         self.composer.closed(closing);
         self.handed_on(before);
         lock(&self.desk.run.kept).done = true;
+        self.ended = true;
     }
 }
 
-impl Machine for LiveMachine {
+impl Machine for Live {
     fn work(&mut self, budget: Duration) -> bool {
         let mut changed = self.desk.work(budget);
         if let Some(telling) = &mut self.telling
@@ -358,11 +367,11 @@ impl Machine for LiveMachine {
     }
 
     fn can_live(&self) -> bool {
-        true
+        !self.ended
     }
 
     fn is_live(&self) -> bool {
-        self.live
+        self.live && !self.ended
     }
 
     fn live(&mut self) {

@@ -23,8 +23,10 @@ mod save;
 mod shot;
 mod subject;
 mod tell;
+#[cfg(test)]
+mod tests;
 
-pub use live::LiveMachine;
+pub use live::Live;
 pub use replay::Replay;
 
 /// What all checkpoints of a run may take in memory, in bytes.

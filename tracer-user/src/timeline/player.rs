@@ -33,8 +33,6 @@ pub(super) enum Goal {
     Watched,
     /// Until all has been judged that is complete now.
     Sweep,
-    /// To the end.
-    End,
 }
 
 /// What came of it.
@@ -372,7 +370,6 @@ impl Player {
                 pause,
             ),
             Goal::Sweep => self.play_while(None, &mut |_| false, true, pause),
-            Goal::End => self.play_while(None, &mut |_| false, false, pause),
         }
     }
 }

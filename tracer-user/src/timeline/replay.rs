@@ -12,7 +12,6 @@ use std::{
 
 use super::{
     BUDGET, SPACING,
-    collect::Collector,
     desk::{Desk, Run, lock},
     kept::Kept,
     pass,
@@ -24,8 +23,7 @@ use super::{
 use crate::{
     explain::Ask,
     filter::Filter,
-    judge::recorded,
-    trace::{self, Part, Range, TraceError},
+    trace::{self, Part, TraceError},
     tui::{
         machine::{Direction, Explained, Machine, Moved, Progress, Saved, Step},
         snapshot::{Moment, Snapshot},
@@ -53,12 +51,12 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Opens the parts of one run, in order ([`recorded::runs`]), and returns at once: a thread goes
-    /// through them.
+    /// Opens the parts of one run, in order ([`runs`](crate::judge::recorded::runs)), and returns at once: a thread goes
+    /// through them. The cursor stands at the end.
     ///
     /// # Errors
     /// If there are none.
-    pub fn open(parts: Vec<Part>) -> Result<Self, TraceError> {
+    pub fn new(parts: Vec<Part>) -> Result<Self, TraceError> {
         Self::with(parts, BUDGET, SPACING)
     }
 
@@ -88,12 +86,7 @@ impl Replay {
             open: Box::new(open),
             kept: Arc::clone(&kept),
         };
-        let mut desk = Desk::new(run);
-        // Before the first event, until something else is asked for.
-        let judge = recorded::begin(&parts, Range::default(), Collector::new(&facts))?;
-        let roll = place::open(&parts, Place::default());
-        desk.player = Some(Player::new(judge, roll, Some(Arc::clone(&parts))));
-        desk.at = facts.started_ns;
+        let desk = Desk::new(run);
         let stop = Arc::new(AtomicBool::new(false));
         let passing = {
             let stop = Arc::clone(&stop);
@@ -103,7 +96,7 @@ impl Replay {
             .name("unlazy-replay".to_owned())
             .spawn(passing)
             .map_err(|source| TraceError::Io { path: "a thread".to_owned(), source })?;
-        Ok(Self {
+        let mut replay = Self {
             desk,
             source,
             chunks,
@@ -114,7 +107,9 @@ impl Replay {
             news: (Instant::now(), 0),
             stop,
             thread: Some(thread),
-        })
+        };
+        replay.live();
+        Ok(replay)
     }
 
     /// Where to begin to read for a moment that the pass is far from; `None` if it is not.
@@ -126,10 +121,12 @@ impl Replay {
         }
         let (part, chunk) = kept.checkpoints.last().map_or((0, 0), |last| (last.at.part, last.at.chunk));
         let known = self.chunks.partition_point(|&(one, at, _)| (one, at) < (part, chunk));
-        if target.saturating_sub(known) <= BLIND {
+        // Without a first checkpoint there is nothing to go on from.
+        if target.saturating_sub(known) <= BLIND && kept.checkpoints.first().is_some() {
             return None;
         }
-        let &(part, chunk, _) = self.chunks.get(target.saturating_sub(BLIND))?;
+        let at = target.min(self.chunks.len().saturating_sub(1)).saturating_sub(BLIND);
+        let &(part, chunk, _) = self.chunks.get(at)?;
         Some(Place { part, chunk, message: 0 })
     }
 

@@ -82,11 +82,6 @@ impl Reel {
         Self { parts, part, frames }
     }
 
-    /// Where the next piece begins.
-    pub(crate) fn place(&self) -> (usize, u64) {
-        (self.part, self.frames.as_ref().map_or(0, Frames::at))
-    }
-
     /// The next piece; `None` at the end of the last part.
     ///
     /// # Errors
