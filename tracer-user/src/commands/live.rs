@@ -20,7 +20,7 @@ use crate::{
     exit::Exit,
     probes::{LoadError, privileges::Privileges},
     stream::{Facts, Sink},
-    timeline::LiveMachine,
+    timeline,
     tui::{
         app::App,
         config::Settings,
@@ -95,12 +95,12 @@ pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
 
 /// A run that is watched as it goes on.
 struct Watching {
-    ui: Ui<LiveMachine>,
+    ui: Ui<timeline::Live>,
 }
 
 impl Watching {
     fn new(facts: &Facts, settings: &Settings) -> anyhow::Result<Self> {
-        let app = App::new(LiveMachine::new(facts), settings);
+        let app = App::new(timeline::Live::new(facts), settings);
         Ok(Self { ui: Ui::open(app, settings)? })
     }
 }

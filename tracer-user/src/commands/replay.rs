@@ -14,7 +14,7 @@ use crate::{
     exit::Exit,
     output::{Sink, Target},
     timeline::Replay,
-    trace::{Part, TraceError},
+    trace::Part,
     tui::{
         app::App,
         config::Settings,
@@ -101,16 +101,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 fn show(run: Vec<Part>, settings: &Settings) -> anyhow::Result<Exit> {
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
-    let mut ui = Ui::open(App::new(at_the_end(run)?, settings), settings)?;
+    let mut ui = Ui::open(App::new(Replay::new(run)?, settings), settings)?;
     ui.run(&stop)?;
     Ok(Exit::Clean)
-}
-
-/// The end is where a recording has most to tell.
-fn at_the_end(run: Vec<Part>) -> Result<Replay, TraceError> {
-    let mut replay = Replay::open(run)?;
-    replay.live();
-    Ok(replay)
 }
 
 /// Raises the flag at a signal that asks to end: the terminal is then given back in order.
@@ -127,7 +120,7 @@ fn picture(run: Vec<Part>, args: &Picture, size: Size, settings: Settings) -> an
     // The picture is the same whoever draws it, but for a theme that was asked for.
     let theme = if args.svg { settings.theme } else { Theme::Mono };
     let settings = Settings { theme, ..settings };
-    let mut app = App::new(at_the_end(run)?, &settings);
+    let mut app = App::new(Replay::new(run)?, &settings);
     settle(&mut app);
     if let Some(at) = args.at {
         let first = app.machine().span().0;
