@@ -24,7 +24,6 @@ use crate::{
     tui::{
         app::App,
         config::Settings,
-        machine::Machine as _,
         terminal::{self, Ui},
         theme::Tone,
     },
@@ -82,7 +81,6 @@ pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
     let mut ui = watching.ui;
     if !ui.wants_to_quit() && !stop.load(Ordering::Relaxed) {
         // It ended by itself: what was seen can still be looked at.
-        ui.app().machine().pause();
         ui.app().say(Tone::Doubt, "tracing has ended, and nothing is attached any more");
         ui.run(&stop)?;
     }

@@ -36,7 +36,7 @@ const PARTING: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, clap::Args)]
 pub struct Tracing {
     /// How long to trace, as 500ms, 10s, 1h30m [default: while CMD runs; without one, check takes
-    /// 10s, and record goes on until interrupted]
+    /// 10s, and record and live go on until interrupted]
     ///
     /// With a command this is an upper limit.
     #[arg(long = "for", value_name = "TIME", value_parser = super::duration)]

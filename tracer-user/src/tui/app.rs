@@ -1,6 +1,6 @@
 //! From keys to commands to what they do: to what the user has chosen, or to the machine.
 
-use std::{path::Path, time::Duration};
+use std::{collections::VecDeque, path::Path, time::Duration};
 
 use ratatui::{
     buffer::Buffer,
@@ -22,6 +22,9 @@ use super::{
 };
 use crate::{explain::Ask, filter::Filter};
 
+/// How many steps may wait: who holds a key down does not mean to go on for minutes.
+const WAITING: usize = 8;
+
 /// The TUI without its terminal.
 #[expect(clippy::struct_excessive_bools, reason = "each says of another thing that it is due")]
 pub struct App<M> {
@@ -36,6 +39,8 @@ pub struct App<M> {
     explained: Option<Explained>,
     /// The moment that the machine shows was asked for by a step; its event is told once it is there.
     stepped: Option<Step>,
+    /// Steps that wait until the machine has come to where it was sent before.
+    waiting: VecDeque<(Step, Direction)>,
     clipboard: Option<String>,
     repaint: bool,
     quit: bool,
@@ -54,6 +59,7 @@ impl<M: Machine> App<M> {
             dirty: true,
             explained: None,
             stepped: None,
+            waiting: VecDeque::new(),
             clipboard: None,
             repaint: false,
             quit: false,
@@ -104,6 +110,12 @@ impl<M: Machine> App<M> {
             self.stale = true;
             self.dirty = true;
         }
+        if !self.machine.busy()
+            && let Some((step, direction)) = self.waiting.pop_front()
+        {
+            self.dirty = true;
+            self.step(step, direction);
+        }
         if let (Some(Popup::Explain(ask)), Some(Explained::Working)) =
             (&self.state.popup, &self.explained)
         {
@@ -118,7 +130,7 @@ impl<M: Machine> App<M> {
     /// Whether something that was asked of the machine is still to come.
     pub fn awaits(&self) -> bool {
         let explaining = matches!(self.state.popup, Some(Popup::Explain(_)));
-        explaining && self.explained == Some(Explained::Working)
+        (explaining && self.explained == Some(Explained::Working)) || !self.waiting.is_empty()
     }
 
     /// Draws what there is.
@@ -329,15 +341,28 @@ impl<M: Machine> App<M> {
     }
 
     fn seek(&mut self, ts: u64) {
+        self.waiting.clear();
         self.machine.seek(ts);
         self.stale = true;
     }
 
     fn step(&mut self, step: Step, direction: Direction) {
+        if self.machine.busy() {
+            if self.waiting.len() < WAITING {
+                self.waiting.push_back((step, direction));
+            }
+            return;
+        }
         match self.machine.step(step, direction) {
             Moved::Yes => {
                 self.stepped = Some(step);
                 self.stale = true;
+            }
+            Moved::No(_) if step == Step::Finding && self.machine.progress().is_some() => {
+                // Further on in the recording there may be one.
+                self.waiting.push_front((step, direction));
+                let text = "reading on: it goes to the finding as soon as one is known";
+                self.state.say(Tone::Doubt, text);
             }
             Moved::No(why) => self.state.say(Tone::Doubt, why),
         }
@@ -450,6 +475,7 @@ impl<M: Machine> App<M> {
     }
 
     fn close(&mut self) {
+        self.waiting.clear();
         if self.state.popup.take().is_none() {
             if !self.state.search.is_empty() {
                 self.state.search.clear();

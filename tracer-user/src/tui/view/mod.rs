@@ -79,7 +79,7 @@ fn screen(canvas: &mut Canvas<'_>, body: Rect, shown: &Shown<'_>, state: &mut St
     let rows = match state.screen {
         Screen::Mms => shown.snapshot.mms.len(),
         Screen::Findings => shown.snapshot.findings.len(),
-        Screen::Cpus => shown.snapshot.cpus.len() + 5,
+        Screen::Cpus => shown.snapshot.cpus.len() + 7,
         // The map of who interrupts whom has as many lines again.
         _ => 2 * shown.snapshot.cpus.len() + 6,
     };
@@ -91,8 +91,9 @@ fn screen(canvas: &mut Canvas<'_>, body: Rect, shown: &Shown<'_>, state: &mut St
         below
     });
     // Standing still, what happened last is of interest.
-    if state.screen == Screen::Cpus && !shown.is_live && body.height >= 13 {
-        let lines = (body.height / 4).min(shown.snapshot.recent.len() as u16 + 1);
+    if state.screen == Screen::Cpus && !shown.is_live && body.height >= 11 {
+        let free = usize::from(body.height).saturating_sub(shown.snapshot.cpus.len() + 3);
+        let lines = free.clamp(4, 9).min(shown.snapshot.recent.len() + 1) as u16;
         let (above, below) = bottom(body, lines);
         cpus::recent(canvas, below, shown.snapshot);
         body = above;
