@@ -21,8 +21,10 @@ struct Cli {
 enum Command {
     Doctor(commands::doctor::Args),
     Check(commands::check::Args),
+    Live(commands::live::Args),
     Record(commands::record::Args),
     Report(commands::report::Args),
+    Replay(commands::replay::Args),
     Explain(commands::explain::Args),
     Export(commands::export::Args),
     Import(commands::import::Args),
@@ -45,8 +47,10 @@ fn main() -> ExitCode {
             Ok(if works { Exit::Clean } else { Exit::Error })
         }
         Command::Check(args) => commands::check::run(args, &start),
+        Command::Live(args) => commands::live::run(args, &start),
         Command::Record(args) => commands::record::run(args, &start),
         Command::Report(args) => commands::report::run(args),
+        Command::Replay(args) => commands::replay::run(args),
         Command::Explain(args) => commands::explain::run(args),
         Command::Export(args) => commands::export::run(args),
         Command::Import(args) => commands::import::run(args),

@@ -5,6 +5,7 @@ const RECENT: usize = 8;
 
 /// One of them: what it stands for and when it ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Done {
     mark: u64,
     end: u64,
@@ -13,6 +14,7 @@ struct Done {
 /// Things that are done, of which the latest that are too fresh to be ordered against another CPU's
 /// clock are held back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Completed {
     settled: u64,
     recent: [Done; RECENT],

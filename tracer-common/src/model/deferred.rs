@@ -17,6 +17,7 @@ const WAITING: usize = 32;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) enum Check {
     /// A SYNC_CORE call has returned: have the CPUs in user mode serialized since it began?
     Call { mm: MmId, begin: u64 },
@@ -29,6 +30,7 @@ pub(super) enum Check {
 
 /// The checks that wait.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Deferred {
     waiting: [Option<(At, Check)>; WAITING],
     count: usize,

@@ -145,7 +145,8 @@ pub enum Event {
 
 impl Event {
     /// Whose event it is: the task that was `current`, where the event tells.
-    pub(super) const fn current(&self) -> Option<u32> {
+    #[must_use]
+    pub const fn current(&self) -> Option<u32> {
         Some(match self {
             Self::Switch { switch, .. } => switch.prev_tid,
             Self::TlbFlush(w) => w.tid,

@@ -3,6 +3,7 @@
 /// How an input to a verdict is known. The order is from strongest to weakest, so the weakest of
 /// several links is their maximum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
 pub enum Evidence {
     /// A probe sat on it.
@@ -31,6 +32,7 @@ impl Evidence {
 
 /// What serialized a core.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
 pub enum SyncCause {
     /// Nothing that was seen.
@@ -94,6 +96,7 @@ impl SyncCause {
 
 /// A serialization of one core.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SyncPoint {
     /// A time at or before the serializing instruction, in nanoseconds; 0 for "never seen".
     pub ts: u64,

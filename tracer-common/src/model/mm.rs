@@ -5,6 +5,7 @@ use crate::wire::{membarrier_cmd as cmd, membarrier_state as bit};
 
 /// Why a SYNC_CORE call did not interrupt a CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(usize)]
 pub enum Skip {
     /// A kernel thread ran there, lazy on the caller's mm.
@@ -47,6 +48,7 @@ impl Skip {
 
 /// Membarrier calls of one mm, by command, those that returned 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct CallCounts {
     /// `PRIVATE_EXPEDITED_SYNC_CORE`, the inferred ones included.
     pub sync_core: u64,
@@ -106,6 +108,7 @@ pub(super) const fn registers(command: i32) -> u32 {
 
 /// What is known of one mm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Mm {
     /// `membarrier_state`, when last read.
     pub state: u8,

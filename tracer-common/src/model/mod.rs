@@ -52,6 +52,7 @@ use deferred::{Check, Deferred};
 
 /// What the kernel and the probes are like: facts that hold for a whole run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about a kernel")]
 pub struct Config {
     /// Two CPUs' times closer than this, in nanoseconds, are not ordered.
@@ -108,6 +109,7 @@ impl Default for Config {
 
 /// Where and when.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct At {
     cpu: u32,
     ts: u64,
@@ -115,6 +117,7 @@ struct At {
 
 /// The state machine. What it remembers between steps, but for a few words, is in the [`Store`].
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Model {
     config: Config,
     /// Raised when events of any CPU were lost: what is known of tasks off CPU is then void.
@@ -139,6 +142,12 @@ impl Model {
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Whether system calls are traced, as it was told last.
+    #[must_use]
+    pub const fn traces_syscalls(&self) -> bool {
+        self.syscalls
     }
 
     /// Takes one event of CPU `cpu` at `ts` nanoseconds. Events must come in the order of time.

@@ -5,6 +5,7 @@ use super::Evidence;
 /// Whether a function of the kernel serializes the core where its source says so, and how that is
 /// known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Promise {
     /// The source says so; nothing else is known.
     #[default]

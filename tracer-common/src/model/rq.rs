@@ -36,6 +36,7 @@ use crate::wire::{RqState, Site, Switch};
 /// How far a run queue's copy can be trusted.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about one word")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RunQueue {
     /// Everything that has changed it since it was last right is known.
     known: bool,

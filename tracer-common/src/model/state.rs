@@ -16,6 +16,7 @@ pub type MmId = u64;
 
 /// A yes or no that may not be known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Tri {
     /// Not known.
     #[default]
@@ -28,6 +29,7 @@ pub enum Tri {
 
 /// How far the current task is on its way back to user mode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Way {
     /// Not known.
     #[default]
@@ -43,6 +45,7 @@ pub enum Way {
 
 /// Serialization that a CPU owes before its next return to user mode (rule R1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Debt {
     /// The mm that became the logical mm.
     pub mm: MmId,
@@ -54,6 +57,7 @@ pub struct Debt {
 
 /// A switch to a user task whose CR3 write, if any, is the next event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct InSwitch {
     /// The switch, in nanoseconds.
     pub ts: u64,
@@ -71,6 +75,7 @@ pub struct InSwitch {
 
 /// `switch_mm_irqs_off` was entered outside a context switch, with interrupts off until it is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Entered {
     /// When, in nanoseconds.
     pub ts: u64,
@@ -82,6 +87,7 @@ pub struct Entered {
 
 /// A SYNC_CORE call left this CPU alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LeftAlone {
     /// When that was noticed, in nanoseconds.
     pub ts: u64,
@@ -93,6 +99,7 @@ pub struct LeftAlone {
 
 /// User code that ran on a CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct UserRan {
     /// When that became certain, in nanoseconds: it ran until then; 0 for never.
     pub ts: u64,
@@ -113,6 +120,7 @@ pub struct UserRan {
 /// What is known of one CPU.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, as the kernel has them")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Cpu {
     /// A context switch has been seen since the last gap, so that the fields below hold.
     pub known: bool,

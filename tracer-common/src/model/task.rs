@@ -4,6 +4,7 @@ use super::state::{MAX_CPUS, MmId, Tri};
 
 /// How a membarrier call is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum CallOrigin {
     /// Its system call's entry was seen.
     #[default]
@@ -17,6 +18,7 @@ pub enum CallOrigin {
 
 /// A membarrier call in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Call {
     /// The command.
     pub cmd: i32,
@@ -75,6 +77,7 @@ impl Call {
 
 /// A flush that has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PendingFlush {
     /// The mm.
     pub mm: MmId,
@@ -87,6 +90,7 @@ pub struct PendingFlush {
 /// What is known of one task: of a registered mm, or in the middle of something.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about a task")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Task {
     /// The knowledge below is from this epoch; older knowledge is void (events were lost since).
     pub epoch: u32,

@@ -94,6 +94,7 @@ impl Severity {
 
 /// Why a check could not be decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(usize)]
 pub enum Doubt {
     /// Events were lost, or tracing had just begun: an unseen serialization was possible.
@@ -135,6 +136,7 @@ impl Doubt {
 
 /// Whether a CPU has serialized since something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Answer {
     /// Surely.
     Yes,
@@ -225,6 +227,7 @@ pub struct Finding {
 
 /// How often one rule was exercised, and with what result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RuleTally {
     /// Checks that were decided.
     pub checked: u64,
@@ -243,6 +246,7 @@ pub struct RuleTally {
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Tally {
     /// By [`Rule`].
     pub rules: [RuleTally; 7],

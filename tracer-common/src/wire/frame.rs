@@ -6,6 +6,7 @@
 /// `arch/x86/entry/common.c:do_syscall_64` (6.7 and later; before that, `entry_64.S`) finds the
 /// frame fit for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
 pub enum Frame {
     /// Not read, or not readable.

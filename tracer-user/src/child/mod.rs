@@ -45,6 +45,9 @@ pub enum Stdout {
     Ours,
     /// To standard error: ours is kept for something else.
     Stderr,
+    /// Nowhere, and neither does its standard error; and nothing comes from standard input. The
+    /// terminal is kept for something else.
+    Nowhere,
 }
 
 /// Brings `argv` to the gate as `identity`, with everything else as in `start`.
@@ -81,7 +84,7 @@ fn prepare_in(
         .map(|path| c_string(path.as_os_str()))
         .collect::<Result<_, _>>()?;
     let mut plan = sys::Plan::new(paths, words, environ.to_c_strings()?);
-    plan.stdout_to_stderr = stdout == Stdout::Stderr;
+    plan.stdout = stdout;
     plan.restore = start.differences();
     plan.ignored = start.ignored();
     plan.blocked = start.blocked();

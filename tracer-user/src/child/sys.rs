@@ -15,7 +15,7 @@ use std::{
 use rustix::{process::Pid, thread::CpuSet};
 
 use super::{
-    Account,
+    Account, Stdout,
     word::{Step, Word},
 };
 
@@ -100,7 +100,7 @@ pub(super) struct Plan {
     pub(super) account: Option<Ids>,
     pub(super) ignored: u64,
     pub(super) blocked: u64,
-    pub(super) stdout_to_stderr: bool,
+    pub(super) stdout: Stdout,
 }
 
 const SHELL: &CStr = c"/bin/sh";
@@ -125,7 +125,7 @@ impl Plan {
             account: None,
             ignored: 0,
             blocked: 0,
-            stdout_to_stderr: false,
+            stdout: Stdout::Ours,
         }
     }
 }
@@ -235,8 +235,18 @@ unsafe fn say(status: RawFd, word: Word) {
 
 /// Closes all but 0 to 2 and our two, right now: what holds probes must not live on at the gate.
 unsafe fn close_others(plan: &Plan, gate: RawFd, status: RawFd) -> bool {
-    // SAFETY: integers only; nothing in this process uses its standard output any more.
-    if plan.stdout_to_stderr && unsafe { libc::dup2(2, 1) } < 0 {
+    let placed = match plan.stdout {
+        Stdout::Ours => true,
+        // SAFETY: integers only; nothing in this process uses its standard output any more.
+        Stdout::Stderr => unsafe { libc::dup2(2, 1) >= 0 },
+        // SAFETY: the path is a string that ends in NUL, the rest integers; nothing in this process
+        // uses the standard descriptors any more. The new one is above 2 and closed below.
+        Stdout::Nowhere => unsafe {
+            let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+            null >= 0 && (0..=2).all(|fd| libc::dup2(null, fd) >= 0)
+        },
+    };
+    if !placed {
         return false;
     }
     let (low, high) = (gate.min(status) as u32, gate.max(status) as u32);

@@ -333,3 +333,20 @@ fn it_can_be_waited_for_and_ended() {
     assert_eq!(running.wait().expect("known"), Ended::Signal(libc::SIGTERM));
     running.kill().expect("nobody there");
 }
+
+#[test]
+fn a_command_beside_a_screen_has_no_part_in_the_terminal() {
+    let dir = open_dir();
+    let out = dir.path().join("out");
+    let script = "for fd in 0 1 2; do readlink /proc/self/fd/$fd; done > \"$OUT\"";
+    // The redirection is the script's own; what its descriptors were shows in the second line only
+    // before it, so each is asked of the shell itself.
+    let script = script.replace("/proc/self/", "/proc/$$/");
+    let argv = argv(&["sh", "-c", &format!("{{ {script}; }}")]);
+    let vars = [("OUT", out.to_str().expect("a name")), ("PATH", "/usr/bin:/bin")];
+    let start = Start::capture();
+    let prepared = prepare_in(&argv, &Identity::default(), &start, Stdout::Nowhere, environ(&vars));
+    assert_eq!(finish(prepared.expect("a shell")), Ended::Code(0));
+    let text = fs::read_to_string(&out).expect("its output");
+    assert_eq!(text.lines().filter(|line| *line == "/dev/null").count(), 2, "{text}");
+}

@@ -97,7 +97,13 @@ pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
         TextTo::Stdout => Stdout::Ours,
         TextTo::Nowhere => Stdout::Stderr,
     };
-    let terms = Terms { stdout, duration: Some(DEFAULT_DURATION), hangup: false, buffer: None };
+    let terms = Terms {
+        stdout,
+        duration: Some(DEFAULT_DURATION),
+        hangup: false,
+        buffer: None,
+        quiet: false,
+    };
     let make = |facts: &Facts| Checking::new(facts, args);
     let (checking, child) = tracing::run(&args.tracing, start, terms, make)?;
     let report = checking.judge.report();

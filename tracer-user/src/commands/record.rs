@@ -125,8 +125,13 @@ pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
         last: args.last.map(|span| Last { span, memory: args.memory.unwrap_or(MEMORY) }),
     };
     writable(&plan)?;
-    let terms =
-        Terms { stdout: Stdout::Ours, duration: None, hangup: args.daemon, buffer: Some(BUFFER) };
+    let terms = Terms {
+        stdout: Stdout::Ours,
+        duration: None,
+        hangup: args.daemon,
+        buffer: Some(BUFFER),
+        quiet: false,
+    };
     let make = |facts: &Facts| Recording::new(&plan, args, facts);
     let (recording, child) = tracing::run(&args.tracing, start, terms, make)?;
     let exit = recording.finish()?;

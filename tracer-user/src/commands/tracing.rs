@@ -36,7 +36,7 @@ const PARTING: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, clap::Args)]
 pub struct Tracing {
     /// How long to trace, as 500ms, 10s, 1h30m [default: while CMD runs; without one, check takes
-    /// 10s, and record goes on until interrupted]
+    /// 10s, and record and live go on until interrupted]
     ///
     /// With a command this is an upper limit.
     #[arg(long = "for", value_name = "TIME", value_parser = super::duration)]
@@ -152,6 +152,8 @@ pub(super) struct Terms {
     pub(super) hangup: bool,
     /// Bytes of each CPU's buffer, unless told otherwise.
     pub(super) buffer: Option<u64>,
+    /// Standard error is not to be written to: a screen is there.
+    pub(super) quiet: bool,
 }
 
 /// Has a session feed a task.
@@ -290,7 +292,9 @@ async fn trace<T: Task>(
     too_early()?;
     let begun = Instant::now();
     let mut child = prepared.map(Prepared::release).transpose()?;
-    eprintln!("unlazy: tracing {}", extent(args, total));
+    if !terms.quiet {
+        eprintln!("unlazy: tracing {}", extent(args, total));
+    }
 
     let mut deadline = total.and_then(|total| begun.checked_add(total));
     let mut enough = false;

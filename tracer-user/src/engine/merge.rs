@@ -2,9 +2,10 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
+use serde::{Deserialize, Serialize};
 use tracer_common::{model::Event, wire::Header};
 
-use super::order::{Order, Ordered};
+use super::order::{self, Order, Ordered};
 
 /// The longest record that is kept: every payload of this version fits.
 const LONGEST: usize = 96;
@@ -55,6 +56,17 @@ pub(super) struct Next {
     pub(super) behind: bool,
 }
 
+/// A [`Merge`] but for its records.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Frozen {
+    cpus: Vec<order::Frozen>,
+    until: u64,
+    /// Of the notes there is one kind: system calls are traced, or no longer.
+    notes: Vec<(u64, bool)>,
+    late: u64,
+    last_ts: u64,
+}
+
 /// Merges the CPUs' events by time.
 pub(super) struct Merge {
     cpus: Vec<Order>,
@@ -62,7 +74,10 @@ pub(super) struct Merge {
     first: BinaryHeap<Reverse<(u64, usize)>>,
     /// Events up to here are complete, and `first` is up to date.
     until: u64,
-    notes: Vec<(u64, Event)>,
+    /// The latest that they ever were: a hole takes that back.
+    judged: u64,
+    /// System calls are traced from then on, or no longer.
+    notes: Vec<(u64, bool)>,
     late: u64,
     last_ts: u64,
 }
@@ -73,6 +88,7 @@ impl Merge {
             cpus: (0..cpus).map(|_| Order::default()).collect(),
             first: BinaryHeap::new(),
             until: 0,
+            judged: 0,
             notes: Vec::new(),
             late: 0,
             last_ts: 0,
@@ -90,8 +106,46 @@ impl Merge {
         }
     }
 
-    pub(super) fn note(&mut self, ts: u64, event: Event) {
-        self.notes.push((ts, event));
+    pub(super) fn note_syscall_probes(&mut self, ts: u64, on: bool) {
+        self.notes.push((ts, on));
+    }
+
+    /// What it is like, but for its records.
+    pub(super) fn freeze(&self) -> Frozen {
+        Frozen {
+            cpus: self.cpus.iter().map(Order::freeze).collect(),
+            until: self.until,
+            notes: self.notes.clone(),
+            late: self.late,
+            last_ts: self.last_ts,
+        }
+    }
+
+    /// As it was. The records that waited are taken again before it goes on.
+    pub(super) fn thaw(frozen: Frozen) -> Self {
+        let Frozen { cpus, until, notes, late, last_ts } = frozen;
+        let cpus = cpus.into_iter().map(|order| Order::thaw(order, until)).collect();
+        Self { cpus, first: BinaryHeap::new(), until, judged: until, notes, late, last_ts }
+    }
+
+    /// Whether a record of this CPU waits that is of no earlier time, or has no lower number.
+    pub(super) fn waits(&self, cpu: u32, ts: u64, seq: u32) -> bool {
+        self.cpus.get(cpu as usize).is_some_and(|order| order.waits(self.until, ts, seq))
+    }
+
+    /// Whether it can be told by its time and number alone whether a record waits.
+    pub(super) fn is_plain(&self) -> bool {
+        self.until == self.judged && self.cpus.iter().all(|order| order.is_plain(self.until))
+    }
+
+    pub(super) fn take_again(&mut self, cpu: u32, header: Header, record: &[u8]) {
+        if let Some(order) = self.cpus.get_mut(cpu as usize) {
+            order.take_again(header.seq, Raw::new(header.ts, record));
+        }
+    }
+
+    pub(super) fn go_on(&mut self) {
+        self.cpus.iter_mut().for_each(Order::go_on);
     }
 
     pub(super) fn expect(&mut self, cpu: u32, seq: u32, ts: u64) {
@@ -109,6 +163,12 @@ impl Merge {
             self.until = self.until.min(order.complete(until));
             self.first.extend(order.first_ts().map(|ts| Reverse((ts, cpu))));
         }
+        self.judged = self.judged.max(self.until);
+    }
+
+    /// Until when events were complete at any time, in nanoseconds.
+    pub(super) const fn judged(&self) -> u64 {
+        self.judged
     }
 
     /// Until when events are complete, in nanoseconds.
@@ -124,9 +184,10 @@ impl Merge {
         if let Some(index) = note {
             let ts = self.notes[index].0;
             if ts <= until && first.is_none_or(|(earliest, _)| ts <= earliest) {
-                let (ts, event) = self.notes.swap_remove(index);
+                let (ts, on) = self.notes.swap_remove(index);
                 let ts = self.in_time(ts).0;
-                return Some(Next { cpu: 0, ts, item: Item::Note(event), behind: false });
+                let item = Item::Note(Event::SyscallProbes(on));
+                return Some(Next { cpu: 0, ts, item, behind: false });
             }
         }
         let (ts, cpu) = first.filter(|&(ts, _)| ts <= until)?;
@@ -140,6 +201,13 @@ impl Merge {
         };
         let (ts, behind) = self.in_time(own);
         Some(Next { cpu: cpu as u32, ts, item, behind })
+    }
+
+    /// Whether [`pop`](Self::pop) has one.
+    pub(super) fn has_next(&self) -> bool {
+        let first = self.first.peek().map(|&Reverse((ts, _))| ts);
+        let note = self.notes.iter().map(|&(ts, _)| ts).min();
+        first.into_iter().chain(note).any(|ts| ts <= self.until)
     }
 
     /// An event that comes after a later one was judged takes that one's time, and is late.
@@ -200,7 +268,7 @@ mod tests {
         let mut merge = Merge::new(1);
         merge.push(0, header(10, 0), &[]);
         merge.push(0, header(30, 1), &[]);
-        merge.note(20, Event::SyscallProbes(true));
+        merge.note_syscall_probes(20, true);
         assert_eq!(drain(&mut merge, 50), [(0, 10), (0, 20), (0, 30)]);
     }
 

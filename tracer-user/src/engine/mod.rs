@@ -8,6 +8,7 @@
 //! for a short history of each CPU, from which a finding's chain of events is told.
 
 mod chain;
+mod frozen;
 mod history;
 mod merge;
 mod names;
@@ -18,13 +19,15 @@ mod store;
 mod summary;
 mod totals;
 
-use std::{cell::Cell, collections::BTreeMap};
+use std::{cell::Cell, collections::BTreeMap, sync::Arc};
 
 use tracer_common::{
     model::{self, Config, DecodeError, Event, Finding, Model, Rule, Tally, decode},
     wire::{Header, Kind},
 };
 
+pub use frozen::FreezeError;
+pub(crate) use frozen::{Reader as FrozenReader, Writer as FrozenWriter, sorted};
 pub(crate) use names::{named_task, text};
 pub use observe::{Observer, Seen};
 pub use summary::Judged;
@@ -87,7 +90,7 @@ pub struct Engine<O = ()> {
     counts: Counts,
     /// For each CPU: a switch has been seen, and no record after it yet.
     switched: Vec<bool>,
-    told: Vec<Told>,
+    told: Vec<Arc<Told>>,
     found: u64,
 }
 
@@ -149,29 +152,49 @@ impl<O: Observer> Engine<O> {
     /// Tells the engine, in the stream's own time, that system calls are traced from now on or no
     /// longer.
     pub fn syscall_probes(&mut self, ts: u64, on: bool) {
-        self.merge.note(ts, Event::SyscallProbes(on));
+        self.merge.note_syscall_probes(ts, on);
     }
 
     /// Judges all events up to `until`, in nanoseconds. Every record written before then must have
     /// been pushed.
     pub fn advance(&mut self, until: u64) {
+        self.complete(until);
+        while self.judge_next().is_some() {}
+        self.settle();
+    }
+
+    /// Every record written before `until` has been pushed: until the next push,
+    /// [`judge_next`](Self::judge_next) judges them one by one.
+    pub(crate) fn complete(&mut self, until: u64) {
         self.merge.complete(until);
-        while let Some(merge::Next { cpu, ts, item, behind }) = self.merge.pop() {
-            match item {
-                merge::Item::Record(record) => self.record(cpu, ts, &record, behind),
-                merge::Item::Lost(lost) => {
-                    if let Some(count) = self.counts.lost_by_cpu.get_mut(cpu as usize) {
-                        *count += lost;
-                    }
-                    if let Some(pending) = self.switched.get_mut(cpu as usize) {
-                        *pending = false;
-                    }
-                    self.step(cpu, ts, &Event::Gap { lost });
+    }
+
+    /// Judges the next event; tells when it happened.
+    pub(crate) fn judge_next(&mut self) -> Option<u64> {
+        let merge::Next { cpu, ts, item, behind } = self.merge.pop()?;
+        match item {
+            merge::Item::Record(record) => self.record(cpu, ts, &record, behind),
+            merge::Item::Lost(lost) => {
+                if let Some(count) = self.counts.lost_by_cpu.get_mut(cpu as usize) {
+                    *count += lost;
                 }
-                merge::Item::Note(event) => self.step(cpu, ts, &event),
+                if let Some(pending) = self.switched.get_mut(cpu as usize) {
+                    *pending = false;
+                }
+                self.step(cpu, ts, &Event::Gap { lost });
             }
+            merge::Item::Note(event) => self.step(cpu, ts, &event),
         }
-        // What waited for the other CPUs' events is decided.
+        Some(ts)
+    }
+
+    /// Whether [`judge_next`](Self::judge_next) has an event.
+    pub(crate) fn has_next(&self) -> bool {
+        self.merge.has_next()
+    }
+
+    /// No event is left: what waited for the other CPUs' events is decided.
+    pub(crate) fn settle(&mut self) {
         self.model.until(&mut self.store, self.merge.until());
         self.tell();
         self.counts.out_of_order = self.merge.late();
@@ -257,11 +280,93 @@ impl<O: Observer> Engine<O> {
             if self.told.len() < FINDINGS_KEPT || first {
                 let chain = chain::tell(&finding, &self.history, &self.names);
                 let comm = self.names.comm(finding.tid).map(str::to_owned);
-                let told = Told { finding, comm, chain };
+                let told = Arc::new(Told { finding, comm, chain });
                 self.observer.found(&told);
                 self.told.push(told);
             }
+            self.observer.broken(&finding);
         }
+    }
+
+    /// All up to here has been judged, in nanoseconds.
+    pub(crate) const fn until(&self) -> u64 {
+        self.merge.judged()
+    }
+
+    /// The findings that are told in detail, in order.
+    pub(crate) fn told(&self) -> &[Arc<Told>] {
+        &self.told
+    }
+
+    /// The last events of all CPUs that can be told in a line, oldest first.
+    pub(crate) fn recent(&self, most: usize) -> Vec<crate::report::ChainLink> {
+        let each = |cpu| self.history.of(cpu).rev().take(4 * most).map(move |one| (cpu, one));
+        let mut last: Vec<_> = (0..self.history.cpus()).flat_map(each).collect();
+        // Of one CPU the later came first.
+        last.sort_by_key(|&(_, &(ts, _))| std::cmp::Reverse(ts));
+        let told = last.into_iter().filter_map(|(cpu, &(ts_ns, ref event))| {
+            let what = narrate::narrate(event, &self.names)?;
+            let evidence = crate::report::Evidence::Observed;
+            Some(crate::report::ChainLink { ts_ns, cpu, what, evidence })
+        });
+        let mut links: Vec<_> = told.take(most).collect();
+        links.reverse();
+        links
+    }
+
+    /// The CPUs as they are now, by number.
+    pub(crate) fn cpus_now(&self) -> impl Iterator<Item = &model::Cpu> {
+        self.store.cpus_iter()
+    }
+
+    /// An mm of interest as it is now; `None` if it is gone, or none.
+    pub(crate) fn mm_now(&self, id: u64) -> Option<&model::Mm> {
+        self.store.mm_ref(id)
+    }
+
+    /// Whether system calls are traced.
+    pub(crate) const fn traces_syscalls(&self) -> bool {
+        self.model.traces_syscalls()
+    }
+
+    /// A thread's name.
+    pub(crate) fn comm(&self, tid: u32) -> Option<&str> {
+        self.names.comm(tid)
+    }
+
+    /// A thread's process.
+    pub(crate) fn tgid(&self, tid: u32) -> Option<u32> {
+        self.names.tgid(tid)
+    }
+
+    /// Records that were lost, by CPU.
+    pub(crate) fn lost_by_cpu(&self) -> &[u64] {
+        &self.counts.lost_by_cpu
+    }
+
+    /// Who looks on.
+    pub(crate) const fn observer(&self) -> &O {
+        &self.observer
+    }
+
+    /// Who looks on.
+    pub(crate) const fn observer_mut(&mut self) -> &mut O {
+        &mut self.observer
+    }
+
+    /// Who looked on.
+    pub(crate) fn into_observer(self) -> O {
+        self.observer
+    }
+
+    /// All threads that have a name: thread, process, name.
+    pub(crate) fn named_tasks(&self) -> impl Iterator<Item = (u32, u32, &str)> {
+        self.names.tasks()
+    }
+
+    /// All kernel functions that have a name, by address.
+    pub(crate) fn named_functions(&self) -> impl Iterator<Item = (u64, &str)> {
+        self.names.functions()
     }
 
     /// What the model was told about the kernel and the probes.

@@ -8,6 +8,8 @@ use tracer_common::{
     wire::FuncName,
 };
 
+use super::frozen::sorted;
+
 /// How many tasks' names are remembered.
 const MOST: usize = 1 << 20;
 
@@ -33,7 +35,36 @@ pub(crate) fn named_task(event: &Event) -> Option<(u32, u32, Cow<'_, str>)> {
     }
 }
 
+/// [`Names`] to be written, in an order that is always the same.
+pub(super) type Freezing<'a> = (Vec<(&'a u32, &'a (u32, Box<str>))>, Vec<(&'a u64, &'a str)>);
+
+/// The same, read.
+pub(super) type Frozen = (Vec<(u32, (u32, Box<str>))>, Vec<(u64, Box<str>)>);
+
 impl Names {
+    pub(super) fn freeze(&self) -> Freezing<'_> {
+        let funcs = sorted(&self.funcs).into_iter();
+        (sorted(&self.tasks), funcs.map(|(func, (_, name))| (func, &**name)).collect())
+    }
+
+    pub(super) fn thaw((tasks, funcs): Frozen) -> Self {
+        let mut names = Self { tasks: tasks.into_iter().collect(), ..Self::default() };
+        for (func, name) in funcs {
+            names.func(func, &name);
+        }
+        names
+    }
+
+    /// All threads that have a name: thread, process, name.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = (u32, u32, &str)> {
+        self.tasks.iter().map(|(&tid, (tgid, comm))| (tid, *tgid, &**comm))
+    }
+
+    /// All functions that have a name.
+    pub(super) fn functions(&self) -> impl Iterator<Item = (u64, &str)> {
+        self.funcs.iter().map(|(&func, (_, name))| (func, &**name))
+    }
+
     pub(super) fn task(&mut self, tid: u32, tgid: u32, comm: &str) {
         if self.tasks.len() < MOST || self.tasks.contains_key(&tid) {
             self.tasks.insert(tid, (tgid, comm.into()));

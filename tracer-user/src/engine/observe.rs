@@ -1,6 +1,6 @@
 //! Looking on while events are judged.
 
-use tracer_common::model::{Cpu, Event, Mm, Task};
+use tracer_common::model::{Cpu, Event, Finding, Mm, Task};
 
 use super::{Told, names::Names, store::UserStore};
 
@@ -9,9 +9,15 @@ pub trait Observer {
     /// An event was judged.
     fn event(&mut self, seen: &Seen<'_>);
 
-    /// A rule was broken; the event that shows it comes right after, or was the last.
+    /// A rule was broken; the event that shows it comes right after, or was the last. Of many, only
+    /// the first are told in detail.
     fn found(&mut self, told: &Told) {
         _ = told;
+    }
+
+    /// A rule was broken, be it told in detail or not.
+    fn broken(&mut self, finding: &Finding) {
+        _ = finding;
     }
 
     /// What came before does not count: the window opens.
@@ -32,6 +38,10 @@ impl<O: Observer + ?Sized> Observer for &mut O {
 
     fn found(&mut self, told: &Told) {
         (**self).found(told);
+    }
+
+    fn broken(&mut self, finding: &Finding) {
+        (**self).broken(finding);
     }
 
     fn restart(&mut self, ts: u64) {

@@ -5,7 +5,9 @@
 //! time, which each program takes as it begins. The sequence numbers say whether all are there; one
 //! that stays away is a loss.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
 
 use super::merge::Raw;
 
@@ -39,8 +41,34 @@ pub(super) struct Order {
     /// When the last one that was handed on happened.
     last_ts: u64,
     late: u64,
+    /// The youngest of those that came too late.
+    late_ts: u64,
     /// The first record begins it all, whatever its number.
     joins: bool,
+    /// What is to be taken again; see [`Order::thaw`].
+    again: Option<Again>,
+}
+
+/// An [`Order`] but for its records, which are to be read again.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Frozen {
+    next: u64,
+    whole_until: u64,
+    last_ts: u64,
+    late: u64,
+    late_ts: u64,
+    joins: bool,
+    /// The numbers of those that are held.
+    held: BTreeSet<u64>,
+    /// Among those that are ready: the place, the time and the extent of losses.
+    losses: Vec<(u32, u64, u64)>,
+}
+
+/// What tells the records that are to be taken again from those that were handed on.
+struct Again {
+    until: u64,
+    held: BTreeSet<u64>,
+    losses: Vec<(u32, u64, u64)>,
 }
 
 impl Order {
@@ -70,6 +98,62 @@ impl Order {
             }
         } else {
             self.late += 1;
+            self.late_ts = self.late_ts.max(record.ts);
+        }
+    }
+
+    /// What it is like, but for its records.
+    pub(super) fn freeze(&self) -> Frozen {
+        let losses = self.ready.iter().zip(0..).filter_map(|((ts, item), place)| match item {
+            Ordered::Lost(lost) => Some((place, *ts, *lost)),
+            Ordered::Record(_) => None,
+        });
+        Frozen {
+            next: self.next,
+            whole_until: self.whole_until,
+            last_ts: self.last_ts,
+            late: self.late,
+            late_ts: self.late_ts,
+            joins: self.joins,
+            held: self.held.keys().copied().collect(),
+            losses: losses.collect(),
+        }
+    }
+
+    /// As it was when everything up to `until` had been handed on. The records that waited then are
+    /// [taken again](Self::take_again), in the order in which they came, before it goes on.
+    pub(super) fn thaw(frozen: Frozen, until: u64) -> Self {
+        let Frozen { next, whole_until, last_ts, late, late_ts, joins, held, losses } = frozen;
+        let again = Some(Again { until, held, losses });
+        Self { next, whole_until, last_ts, late, late_ts, joins, again, ..Self::default() }
+    }
+
+    /// Whether a record waits that has one of these: a time of no more than this, or a number.
+    pub(super) fn waits(&self, until: u64, ts: u64, seq: u32) -> bool {
+        ts > until || (!self.joins && self.widen(seq) >= self.next)
+    }
+
+    /// Whether it can be told by its time and number alone whether a record waits.
+    pub(super) const fn is_plain(&self, until: u64) -> bool {
+        self.late_ts <= until
+    }
+
+    /// A record that came before: it is put back if it waited.
+    pub(super) fn take_again(&mut self, seq: u32, record: Raw) {
+        let number = self.widen(seq);
+        let Some(again) = &mut self.again else { return };
+        if again.held.remove(&number) {
+            self.held.insert(number, record);
+        } else if number < self.next && record.ts > again.until {
+            self.insert(record.ts, Ordered::Record(record));
+        }
+    }
+
+    /// All records that waited are there again.
+    pub(super) fn go_on(&mut self) {
+        for (place, ts, lost) in self.again.take().into_iter().flat_map(|again| again.losses) {
+            let place = (place as usize).min(self.ready.len());
+            self.ready.insert(place, (ts, Ordered::Lost(lost)));
         }
     }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use tracer_common::model::{CallCounts, Cpu, Finding, Mm, MmId, SKIPS, Store, Tally, Task};
 
-use super::totals;
-use crate::report::MembarrierTotal;
+use super::{frozen::sorted, totals};
+use crate::report::{Membarrier, MembarrierTotal, Skipped};
 
 /// How many mms and tasks are remembered at once. Beyond that the model knows less, and says so.
 const MOST: usize = 1 << 20;
@@ -26,6 +27,35 @@ pub(super) struct Omitted {
     pub(super) mms: u64,
     pub(super) total: MembarrierTotal,
 }
+
+/// A [`UserStore`] to be written: what is in it, in an order that is always the same.
+#[derive(Serialize)]
+pub(super) struct Freezing<'a> {
+    cpus: &'a [Cpu],
+    mms: Vec<(&'a MmId, &'a Mm)>,
+    tasks: Vec<(&'a u32, &'a Task)>,
+    ran: Vec<(u32, u64)>,
+    dark: &'a BTreeSet<u32>,
+    gone: &'a [(MmId, Mm)],
+    omitted: FrozenOmitted,
+    tally: &'a Tally,
+}
+
+/// The same, read: field by field what [`Freezing`] has.
+#[derive(Deserialize)]
+pub(super) struct Frozen {
+    cpus: Vec<Cpu>,
+    mms: Vec<(MmId, Mm)>,
+    tasks: Vec<(u32, Task)>,
+    ran: Vec<(u32, u64)>,
+    dark: BTreeSet<u32>,
+    gone: Vec<(MmId, Mm)>,
+    omitted: FrozenOmitted,
+    tally: Tally,
+}
+
+/// [`Omitted`], written field by field: its report form has keys.
+type FrozenOmitted = (u64, Membarrier, u64, Skipped);
 
 pub(super) struct UserStore {
     cpus: Vec<Cpu>,
@@ -51,6 +81,46 @@ impl UserStore {
             gone: Vec::new(),
             omitted: Omitted::default(),
             tally: Tally::default(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// All of it but findings that were not taken yet.
+    pub(super) fn freeze(&self) -> Freezing<'_> {
+        let Omitted { mms, total: MembarrierTotal { calls, targeted, skipped } } = self.omitted;
+        let ran = self.ran.iter().zip(0..).filter(|&(&word, _)| word != 0);
+        Freezing {
+            cpus: &self.cpus,
+            mms: sorted(&self.mms),
+            tasks: sorted(&self.tasks),
+            ran: ran.map(|(&word, index)| (index, word)).collect(),
+            dark: &self.dark,
+            gone: &self.gone,
+            omitted: (mms, calls, targeted, skipped),
+            tally: &self.tally,
+        }
+    }
+
+    pub(super) fn thaw(frozen: Frozen) -> Self {
+        let Frozen { cpus, mms, tasks, ran, dark, gone, omitted, tally } = frozen;
+        let (omitted_mms, calls, targeted, skipped) = omitted;
+        let total = MembarrierTotal { calls, targeted, skipped };
+        let words = ran.last().map_or(0, |&(index, _)| index as usize + 1);
+        let mut bits = vec![0; words.min(PID_LIMIT as usize / 64)];
+        for (index, word) in ran {
+            if let Some(slot) = bits.get_mut(index as usize) {
+                *slot = word;
+            }
+        }
+        Self {
+            cpus,
+            mms: mms.into_iter().collect(),
+            tasks: tasks.into_iter().collect(),
+            ran: bits,
+            dark,
+            gone,
+            omitted: Omitted { mms: omitted_mms, total },
+            tally,
             findings: Vec::new(),
         }
     }

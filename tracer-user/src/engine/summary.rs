@@ -38,7 +38,7 @@ impl<O: Observer> Engine<O> {
         let tally = self.store.tally_ref();
         let (membarrier, mms, mms_omitted) = self.mms();
         let returns = tally.returns_observed + tally.returns_inferred;
-        let findings: Vec<_> = self.told.iter().map(finding).collect();
+        let findings: Vec<_> = self.told.iter().map(|told| finding(told)).collect();
         let if_told = |count: Option<u64>| count.filter(|_| tally.unknown_mms == 0);
         Judged {
             events: self.events_report(),

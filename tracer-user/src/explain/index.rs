@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 
-use rustc_hash::FxHashMap;
-use tracer_common::{
-    model::{self, CallOrigin, Event, Func, Rule},
-    wire::{membarrier_cmd::PRIVATE_EXPEDITED_SYNC_CORE as SYNC_CORE, private_flags},
-};
+use tracer_common::model::{self, Event, Rule};
 
-use super::schema::{BelongsTo, Call, Known};
+use super::{
+    follow::{Follow, Step},
+    schema::{BelongsTo, Call},
+};
 use crate::engine::{Seen, Told};
 
 /// How many calls are listed, from the first on.
@@ -17,25 +16,11 @@ const LISTED: usize = 50;
 /// How many of the slowest.
 const SLOWEST: usize = 10;
 
-/// How many calls may be under way at once; of more, the end is not told.
-const OPEN: usize = 1 << 16;
-
 /// How many calls are remembered by their beginning, so that a finding can name its own.
 const RECENT: usize = 1 << 16;
 
 /// How many switches of each CPU are remembered, for the same reason.
 const SWITCHES: usize = 4;
-
-/// What happened to a call with an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    /// It began.
-    Began,
-    /// It returned.
-    Returned,
-    /// It can't be followed any further.
-    Over,
-}
 
 /// A switch, as far as a finding needs it.
 #[derive(Debug, Clone, Copy)]
@@ -55,29 +40,13 @@ pub(super) struct Found {
     pub(super) belongs_to: BelongsTo,
 }
 
-/// How many CPUs are online.
-fn online(seen: &Seen<'_>) -> u32 {
-    let on = |&cpu: &u32| seen.state(cpu).is_some_and(|state| !state.offline);
-    (0..seen.cpus() as u32).filter(on).count() as u32
-}
-
-/// A call under way.
-#[derive(Debug)]
-struct Open {
-    call: Call,
-    /// What its function was seen to return, and when and where.
-    function_end: Option<(u64, u32, i64)>,
-}
-
 /// Counts calls.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    sees_csd: bool,
-    pub(super) total: u64,
+    follow: Follow,
     pub(super) listed: Vec<Call>,
     pub(super) slowest: Vec<Call>,
     pub(super) found: Vec<Found>,
-    open: FxHashMap<u32, Open>,
     recent: VecDeque<(u64, u64, u64)>,
     switches: Vec<VecDeque<Switched>>,
 }
@@ -85,86 +54,54 @@ pub(super) struct Index {
 impl Index {
     /// `sees_csd`: it can be seen whom a call targets.
     pub(super) fn new(sees_csd: bool) -> Self {
-        Self { sees_csd, ..Self::default() }
+        Self { follow: Follow::new(sees_csd), ..Self::default() }
+    }
+
+    /// Goes on with calls that were followed before.
+    pub(super) fn resume(follow: Follow) -> Self {
+        Self { follow, ..Self::default() }
+    }
+
+    /// How many calls began so far.
+    pub(super) const fn total(&self) -> u64 {
+        self.follow.total()
     }
 
     /// The window opens: what came before is not counted.
     pub(super) fn restart(&mut self) {
-        *self = Self::new(self.sees_csd);
+        let mut follow = std::mem::take(&mut self.follow);
+        follow.restart();
+        *self = Self::resume(follow);
     }
 
     /// Takes an event; tells which call took a step with it, if one did.
     pub(super) fn event(&mut self, seen: &Seen<'_>) -> Option<(Step, Call)> {
-        match seen.event {
-            Event::Switch { switch, .. } => {
-                let cpu = seen.cpu as usize;
-                if self.switches.len() <= cpu {
-                    self.switches.resize_with(cpu + 1, VecDeque::new);
-                }
-                let switches = self.switches.get_mut(cpu)?;
-                if switches.len() == SWITCHES {
-                    switches.pop_front();
-                }
-                switches.push_back(Switched {
-                    ts: seen.ts,
-                    prev: (switch.prev_tid, switch.prev_mm),
-                    next: (switch.next_tid, switch.next_mm),
-                });
-                None
+        if let Event::Switch { switch, .. } = seen.event {
+            let cpu = seen.cpu as usize;
+            if self.switches.len() <= cpu {
+                self.switches.resize_with(cpu + 1, VecDeque::new);
             }
-            Event::MembarrierEnter(w) if w.cmd == SYNC_CORE => {
-                self.forget(w.tid);
-                self.begin(seen, w.tid, (w.mm, Some(w.tgid)), Known::SystemCall)
+            let switches = self.switches.get_mut(cpu)?;
+            if switches.len() == SWITCHES {
+                switches.pop_front();
             }
-            Event::PrivateBegin(w) if w.call_flags == private_flags::SYNC_CORE => {
-                let call = seen.task(w.tid)?.call?;
-                if call.origin != CallOrigin::Private || call.begin != seen.ts {
-                    return None;
-                }
-                self.forget(w.tid);
-                self.begin(seen, w.tid, (w.mm, Some(w.tgid)), Known::Function)
-            }
-            Event::PrivateEnd(w) if w.call_flags == private_flags::SYNC_CORE => {
-                let open = self.open.get_mut(&w.tid)?;
-                open.function_end = Some((seen.ts, seen.cpu, w.ret.into()));
-                (open.call.known_by != Known::SystemCall).then(|| self.returned(w.tid)).flatten()
-            }
-            Event::MembarrierExit(w) if w.cmd == SYNC_CORE => {
-                let open = self.open.get_mut(&w.tid)?;
-                open.function_end = Some((seen.ts, seen.cpu, w.ret));
-                let Call { targeted, known_by, .. } = open.call;
-                if targeted.is_none() && self.sees_csd && known_by != Known::Work {
-                    // Nobody's function was seen, not even its own. A call that fails does so before
-                    // it asks anyone (kernel/sched/membarrier.c:membarrier_private_expedited).
-                    open.call.targeted = Some(0);
-                    open.call.skipped = (w.ret >= 0).then(|| online(seen));
-                }
-                self.returned(w.tid)
-            }
-            Event::CsdLocal { func: Func::SyncCore, local: w }
-            | Event::Handler { func: Func::SyncCore, handler: w } => {
-                let call = seen.task(w.tid)?.call?;
-                let inferred = call.origin == CallOrigin::Inferred && call.begin == seen.ts;
-                if inferred && call.cmd == SYNC_CORE {
-                    self.forget(w.tid);
-                    let began = self.begin(seen, w.tid, (w.mm, Some(w.tgid)), Known::Work);
-                    self.targets(seen, w.tid);
-                    return began;
-                }
-                self.targets(seen, w.tid);
-                None
-            }
-            Event::CsdQueue { func: Func::SyncCore, tid, .. } => {
-                self.targets(seen, *tid);
-                None
-            }
-            Event::CallMask { func: Func::SyncCore, call } => {
-                self.targets(seen, call.tid);
-                None
-            }
-            Event::Exit(w) | Event::Free(w) => self.forget(w.tid),
-            _ => None,
+            switches.push_back(Switched {
+                ts: seen.ts,
+                prev: (switch.prev_tid, switch.prev_mm),
+                next: (switch.next_tid, switch.next_mm),
+            });
+            return None;
         }
+        let step = self.follow.event(seen);
+        if let Some(dropped) = self.follow.take_dropped() {
+            self.list(&dropped);
+        }
+        match &step {
+            Some((Step::Began, call)) => self.begin(call),
+            Some((Step::Returned | Step::Over, call)) => self.list(call),
+            None => {}
+        }
+        step
     }
 
     /// A finding was told.
@@ -200,76 +137,14 @@ impl Index {
         self.recent.iter().rev().find(of).map(|&(_, _, number)| number)
     }
 
-    fn begin(
-        &mut self,
-        seen: &Seen<'_>,
-        tid: u32,
-        (mm, tgid): (u64, Option<u32>),
-        known_by: Known,
-    ) -> Option<(Step, Call)> {
-        self.total += 1;
-        let call = Call {
-            number: self.total,
-            known_by,
-            begin_ns: seen.ts,
-            tid,
-            tgid,
-            comm: seen.comm(tid).map(str::to_owned),
-            mm,
-            cpu: seen.cpu,
-            ..Call::default()
-        };
+    fn begin(&mut self, call: &Call) {
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
-        self.recent.push_back((mm, seen.ts, self.total));
+        self.recent.push_back((call.mm, call.begin_ns, call.number));
         if self.listed.len() < LISTED {
             self.listed.push(call.clone());
         }
-        if self.open.len() < OPEN {
-            self.open.insert(tid, Open { call: call.clone(), function_end: None });
-        }
-        Some((Step::Began, call))
-    }
-
-    /// Notes whom it targets, as the model has it.
-    fn targets(&mut self, seen: &Seen<'_>, tid: u32) {
-        let Some(open) = self.open.get_mut(&tid) else { return };
-        let Some(call) = seen.task(tid).and_then(|task| task.call.as_ref()) else { return };
-        if !self.sees_csd || call.cmd != SYNC_CORE {
-            return;
-        }
-        let targeted = if call.origin == CallOrigin::Inferred {
-            // Whom else it targeted was not noted.
-            None
-        } else {
-            Some(call.targets.iter().map(|word| word.count_ones()).sum::<u32>())
-        };
-        open.call.targeted = targeted;
-        open.call.skipped = targeted.map(|targeted| online(seen).saturating_sub(targeted));
-    }
-
-    fn returned(&mut self, tid: u32) -> Option<(Step, Call)> {
-        let Open { mut call, function_end } = self.open.remove(&tid)?;
-        let (ts, cpu, ret) = function_end?;
-        call.end_ns = Some(ts);
-        call.end_cpu = Some(cpu);
-        call.returned = Some(ret);
-        call.latency_ns =
-            (call.known_by == Known::SystemCall).then(|| ts.saturating_sub(call.begin_ns));
-        self.list(&call);
-        Some((Step::Returned, call))
-    }
-
-    /// A call that was under way is heard of no more.
-    fn forget(&mut self, tid: u32) -> Option<(Step, Call)> {
-        let open = self.open.get(&tid)?;
-        if open.function_end.is_some() {
-            return self.returned(tid);
-        }
-        let Open { call, .. } = self.open.remove(&tid)?;
-        self.list(&call);
-        Some((Step::Over, call))
     }
 
     fn list(&mut self, call: &Call) {

@@ -9,6 +9,7 @@
 //! is said of a CPU is what the model made of it; nothing is judged here.
 
 mod detail;
+pub(crate) mod follow;
 mod index;
 mod schema;
 mod tell;
@@ -29,11 +30,7 @@ pub use schema::{
     ListedFinding, Outcome, Ran, SCHEMA, Serialized, Skipped, Until, User, Work,
 };
 
-use self::{
-    detail::Detail,
-    index::{Index, Step},
-    work::Pending,
-};
+use self::{detail::Detail, follow::Step, index::Index, work::Pending};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +124,7 @@ fn pass(
 
 /// Looks on, counts calls, and follows one.
 #[derive(Debug)]
-struct Explainer {
+pub(crate) struct Explainer {
     config: Config,
     wanted: Option<u64>,
     index: Index,
@@ -139,6 +136,42 @@ impl Explainer {
     fn new(config: Config, wanted: Option<u64>) -> Self {
         let index = Index::new(config.sees_csd);
         Self { config, wanted, index, pending: Pending::default(), detail: None }
+    }
+
+    /// Goes on where calls were followed before, and follows the one of this number.
+    pub(crate) fn resume(config: Config, wanted: Option<u64>, follow: follow::Follow) -> Self {
+        Self { index: Index::resume(follow), ..Self::new(config, wanted) }
+    }
+
+    /// These were found before it looked on.
+    pub(crate) fn earlier<'a>(&mut self, told: impl IntoIterator<Item = &'a Told>) {
+        told.into_iter().for_each(|told| self.index.finding(told));
+    }
+
+    /// Whether there is nothing more to be learned of the call.
+    pub(crate) fn is_over(&self) -> bool {
+        self.detail.as_ref().is_some_and(|detail| detail.ended.is_some())
+    }
+
+    /// How many findings were told.
+    pub(crate) fn found(&self) -> u64 {
+        self.index.found.len() as u64
+    }
+
+    /// The number of the call that a finding belongs to.
+    pub(crate) fn call_of(&self, finding: u64) -> Option<u64> {
+        match nth(&self.index.found, finding)?.belongs_to {
+            BelongsTo::Call { number, .. } => number,
+            _ => None,
+        }
+    }
+
+    /// What is asked for, in a run that came to this.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub(crate) fn tell(self, report: &Report, ask: Ask) -> Result<Explanation, ExplainError> {
+        tell::tell(self, report, ask)
     }
 
     /// A call took a step.

@@ -2,7 +2,7 @@
 //!
 //! Times are nanoseconds of the run's clock. Keys may be added, never renamed; unknown is `null`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::report::{Evidence, Finding, Mode, Verdict};
 
@@ -56,7 +56,7 @@ pub struct List {
 }
 
 /// How a call is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Known {
     /// Its system call's entry was seen.
@@ -69,7 +69,7 @@ pub enum Known {
 }
 
 /// A SYNC_CORE call.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Call {
     /// Its number: calls are counted in the order in which they began in the window, from 1.
     pub number: u64,

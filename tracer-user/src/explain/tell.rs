@@ -38,10 +38,10 @@ pub(super) fn tell(
         Ask::List | Ask::Call(_) => None,
     };
     if let (Ask::Call(asked), None) = (ask, &detail) {
-        return Err(ExplainError::NoCall { asked, total: index.total });
+        return Err(ExplainError::NoCall { asked, total: index.total() });
     }
     let list = (ask == Ask::List).then(|| List {
-        calls_omitted: index.total - index.listed.len() as u64,
+        calls_omitted: index.total() - index.listed.len() as u64,
         calls: index.listed.clone(),
         slowest: index.slowest.clone(),
         findings: (1..)
@@ -66,7 +66,7 @@ pub(super) fn tell(
         window_end_ns: report.window.end_ns,
         skew_ns: config.skew,
         lost: report.events.lost.total,
-        calls_total: index.total,
+        calls_total: index.total(),
         findings_total: report.findings_total,
         list,
         finding,

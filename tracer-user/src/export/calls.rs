@@ -1,18 +1,21 @@
 //! membarrier calls, from their events: when, by whom, with what result, and whom they interrupted.
 
+use std::collections::BTreeSet;
+
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
 use tracer_common::{
     model::{Event, Func},
     wire::{membarrier_cmd as cmd, private_flags},
 };
 
-use crate::engine::Seen;
+use crate::engine::{Seen, sorted};
 
 /// How many calls are followed at once.
 const MOST: usize = 1 << 20;
 
 /// A call that has returned.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     /// When it began, in nanoseconds; `None` if that was not seen.
     pub begin: Option<u64>,
@@ -60,7 +63,21 @@ const fn private(flags: u32) -> i32 {
     }
 }
 
+/// [`Calls`] to be written, in an order that is always the same.
+pub(crate) type Freezing<'a> = (Vec<(&'a u32, &'a Call)>, BTreeSet<u32>);
+
+/// The same, read.
+pub(crate) type Frozen = (Vec<(u32, Call)>, BTreeSet<u32>);
+
 impl Calls {
+    pub(crate) fn freeze(&self) -> Freezing<'_> {
+        (sorted(&self.open), self.inside.iter().copied().collect())
+    }
+
+    pub(crate) fn thaw((open, inside): Frozen) -> Self {
+        Self { open: open.into_iter().collect(), inside: inside.into_iter().collect() }
+    }
+
     /// Takes an event; a call that it ends is handed out.
     pub fn see(&mut self, seen: &Seen<'_>) -> Option<Call> {
         self.take(seen.cpu, seen.ts, seen.event)

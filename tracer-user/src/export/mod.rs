@@ -8,7 +8,7 @@
 //! with the state that it led to. Findings come at the end, as the report has them. What each format
 //! holds is in `docs/export.md`.
 
-mod calls;
+pub(crate) mod calls;
 mod directory;
 mod field;
 mod fields;

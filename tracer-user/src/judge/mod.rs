@@ -11,10 +11,12 @@ mod blind;
 mod reasons;
 pub mod recorded;
 
+use std::sync::Arc;
+
 use tracer_common::model::Rule;
 
 use crate::{
-    engine::{Engine, Observer},
+    engine::{Engine, FreezeError, FrozenReader, FrozenWriter, Observer, Told},
     report::{self, CrossCheck, Report, SyscallCoverage},
     stream::{Closing, Facts, MissedRuns, Opening, Origin, Sink},
 };
@@ -101,6 +103,70 @@ impl<O: Observer> Judge<O> {
         self.excerpt = true;
     }
 
+    /// What orders the events and judges them.
+    pub(crate) const fn engine(&self) -> &Engine<O> {
+        &self.engine
+    }
+
+    /// What orders the events and judges them.
+    pub(crate) const fn engine_mut(&mut self) -> &mut Engine<O> {
+        &mut self.engine
+    }
+
+    /// What holds throughout the run.
+    pub(crate) const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// What was told when the window closed.
+    pub(crate) const fn closing(&self) -> Option<&Closing> {
+        self.closing.as_ref()
+    }
+
+    /// When the window opened.
+    pub(crate) const fn opening(&self) -> Option<&Opening> {
+        self.opening.as_ref()
+    }
+
+    /// What can't be seen here.
+    pub(crate) fn blind_spots(&self) -> Vec<report::Blindness> {
+        let closing = Closing { probes: self.facts.probes.clone(), ..Closing::default() };
+        blind::spots(&self.facts, self.closing.as_ref().unwrap_or(&closing), &self.engine)
+    }
+
+    /// Writes down all but the facts and who looks on.
+    ///
+    /// # Errors
+    /// Never, for what is in it.
+    pub(crate) fn freeze(&self, to: &mut FrozenWriter) -> Result<(), FreezeError> {
+        // Destructured in full: what is new must not be forgotten here.
+        let Self { facts: _, engine, opens, opening, closing: _, until, since, damaged, excerpt } =
+            self;
+        let opens = match opens {
+            Opens::AsRecorded => None,
+            Opens::OnceKnown(from) => Some(from),
+        };
+        to.put(&(opens, opening, until, since, damaged, excerpt))?;
+        engine.freeze(to)
+    }
+
+    /// A judge as it was.
+    ///
+    /// # Errors
+    /// If this is no judge.
+    pub(crate) fn thaw(
+        facts: Facts,
+        from: &mut FrozenReader<'_>,
+        observer: O,
+        told: &[Arc<Told>],
+    ) -> Result<Self, FreezeError> {
+        let (opens, opening, until, since, damaged, excerpt): (Option<u64>, _, _, _, _, _) =
+            from.get()?;
+        let opens = opens.map_or(Opens::AsRecorded, Opens::OnceKnown);
+        let engine = Engine::thaw(from, observer, told)?;
+        Ok(Self { facts, engine, opens, opening, closing: None, until, since, damaged, excerpt })
+    }
+
     /// Events, lost events and findings so far.
     pub fn progress(&self) -> (u64, u64, u64) {
         (self.engine.events(), self.engine.lost(), self.engine.found())
@@ -124,6 +190,11 @@ impl<O: Observer> Judge<O> {
     /// What it comes to.
     #[must_use]
     pub fn report(self) -> Report {
+        self.report_with().1
+    }
+
+    /// What it comes to, and who looked on.
+    pub(crate) fn report_with(self) -> (O, Report) {
         let Self { facts, mut engine, opens, opening, closing, until, damaged, excerpt, .. } = self;
         if opening.is_none() {
             // Nothing ever counted.
@@ -199,7 +270,7 @@ impl<O: Observer> Judge<O> {
                 dropped: closing.dropped,
             },
         );
-        report
+        (engine.into_observer(), report)
     }
 }
 
@@ -215,6 +286,33 @@ impl<O: Observer> Sink for Judge<O> {
 
     fn advance(&mut self, until: u64) {
         self.engine.advance(until);
+        self.advanced(until);
+    }
+
+    fn opened(&mut self, opening: &Opening) {
+        if self.opens == Opens::AsRecorded {
+            self.engine.restart_counts();
+            self.opening = Some(opening.clone());
+        }
+    }
+
+    fn closed(&mut self, closing: &Closing) {
+        self.closes(closing);
+        self.advance(closing.end_ns);
+    }
+}
+
+impl<O: Observer> Judge<O> {
+    /// The window closes, once all up to its end has been judged.
+    pub(crate) fn closes(&mut self, closing: &Closing) {
+        for (cpu, &next) in closing.next_seq.iter().enumerate() {
+            self.engine.expect(cpu as u32, next, closing.end_ns);
+        }
+        self.closing = Some(closing.clone());
+    }
+
+    /// All up to here has been judged.
+    pub(crate) fn advanced(&mut self, until: u64) {
         self.until = self.until.max(until);
         let since = *self.since.get_or_insert(until);
         if let Opens::OnceKnown(from) = self.opens
@@ -227,20 +325,5 @@ impl<O: Observer> Sink for Judge<O> {
             self.engine.restart_counts();
             self.opening = Some(Opening { start_ns: until, known_at_ns });
         }
-    }
-
-    fn opened(&mut self, opening: &Opening) {
-        if self.opens == Opens::AsRecorded {
-            self.engine.restart_counts();
-            self.opening = Some(opening.clone());
-        }
-    }
-
-    fn closed(&mut self, closing: &Closing) {
-        for (cpu, &next) in closing.next_seq.iter().enumerate() {
-            self.engine.expect(cpu as u32, next, closing.end_ns);
-        }
-        self.advance(closing.end_ns);
-        self.closing = Some(closing.clone());
     }
 }

@@ -56,15 +56,15 @@ pub fn judge(parts: &[Part], range: Range) -> Result<Recorded, TraceError> {
     observe(parts, range, ())
 }
 
-/// As [`judge`], with somebody who looks on; a reference to an [`Observer`] is one too.
+/// A judge for one run, from its parts, that has read nothing yet.
 ///
 /// # Errors
-/// [`TraceError`] if it can't be read.
-pub fn observe(
+/// [`TraceError::Parts`] if there are none.
+pub(crate) fn begin<O: Observer>(
     parts: &[Part],
     range: Range,
-    observer: impl Observer,
-) -> Result<Recorded, TraceError> {
+    observer: O,
+) -> Result<Judge<O>, TraceError> {
     let Some(first) = parts.first() else {
         return Err(TraceError::Parts("there is no file to judge".to_owned()));
     };
@@ -78,6 +78,20 @@ pub fn observe(
     if range.to != u64::MAX {
         judge.excerpt();
     }
+    Ok(judge)
+}
+
+/// As [`judge`], with somebody who looks on; a reference to an [`Observer`] is one too.
+///
+/// # Errors
+/// [`TraceError`] if it can't be read.
+pub fn observe(
+    parts: &[Part],
+    range: Range,
+    observer: impl Observer,
+) -> Result<Recorded, TraceError> {
+    let mut judge = begin(parts, range, observer)?;
+    let started = judge.facts().started_ns;
     let mut damage = Vec::new();
     for (index, part) in parts.iter().enumerate() {
         if index > 0 {
@@ -90,7 +104,7 @@ pub fn observe(
         }
     }
     if range.from > 0 && !judge.is_open() {
-        let length = judge.until().saturating_sub(facts.started_ns) as f64 / 1e9;
+        let length = judge.until().saturating_sub(started) as f64 / 1e9;
         return Err(TraceError::Parts(format!(
             "there is nothing after that time: the recording is {length:.3} s long"
         )));

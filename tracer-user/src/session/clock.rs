@@ -20,16 +20,25 @@ fn nanoseconds(clock: ClockId) -> u64 {
 }
 
 /// CPU time of this process, all threads.
-pub(super) fn cpu_time() -> Duration {
+pub(crate) fn cpu_time() -> Duration {
     Duration::from_nanos(nanoseconds(ClockId::ProcessCPUTime))
 }
 
 /// The most memory that this process had resident, in KiB.
 pub(super) fn max_rss_kib() -> Option<u64> {
+    status_kib("VmHWM:")
+}
+
+/// The memory that this process has resident, in KiB.
+pub(crate) fn rss_kib() -> Option<u64> {
+    status_kib("VmRSS:")
+}
+
+fn status_kib(key: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     status
         .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?
+        .find_map(|line| line.strip_prefix(key))?
         .split_whitespace()
         .next()?
         .parse()

@@ -28,6 +28,8 @@ use crate::{
     stream::{Closing, Facts, Judging, Loss, MissedRuns, Opening, Origin, Sink, TaskName},
 };
 
+pub(crate) use clock::{cpu_time, rss_kib};
+
 use self::{clock::now, promises::Promises, syscalls::Syscalls, watch::Watch};
 pub use syscalls::When as SyscallProbes;
 
@@ -166,7 +168,7 @@ impl Session {
         }
         self.window = Some(Window {
             ctxt,
-            cpu_time: clock::cpu_time(),
+            cpu_time: cpu_time(),
             lost,
             missed: self.live.probes().missed(),
             disturbed: disturbed(&counters),
@@ -285,7 +287,7 @@ impl Session {
     }
 
     fn overhead(&self, window: &Window) -> report::Overhead {
-        let used = clock::cpu_time().saturating_sub(window.cpu_time);
+        let used = cpu_time().saturating_sub(window.cpu_time);
         report::Overhead {
             reader_cpu_ns: Some(used.as_nanos() as u64),
             max_rss_kib: clock::max_rss_kib(),

@@ -96,6 +96,33 @@ impl Frames {
         Some(places)
     }
 
+    /// The chunks, as they stand in the file one after the other, up to the first damage.
+    pub(super) fn walk(&self) -> Vec<Place> {
+        let mut places = Vec::new();
+        let mut at = MAGIC.len() as u64;
+        // Of a chunk: what it is, its length, when its first and its last message were read.
+        let mut head = [0; FRAME as usize + 16];
+        while self.file.read_exact_at(&mut head, at).is_ok() {
+            let ([kind, ..], [.., a, b, c, d, e, f, g, h]) = (head, head);
+            let len = head[1..].first_chunk().map_or(0, |len| u64::from_le_bytes(*len));
+            let next = at.saturating_add(FRAME).saturating_add(len);
+            if kind == 0 || kind > op::DATA_END || len > LARGEST_CHUNK || next > self.size {
+                break;
+            }
+            if kind == op::CHUNK {
+                let until = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+                places.push(Place { offset: at, until });
+            }
+            at = next;
+        }
+        places
+    }
+
+    /// Where the next record begins.
+    pub(super) const fn at(&self) -> u64 {
+        self.at
+    }
+
     /// What stands at `offset`, if it is short enough and all there.
     fn frame(&self, offset: u64) -> io::Result<Option<(u8, Vec<u8>)>> {
         let mut head = [0; FRAME as usize];

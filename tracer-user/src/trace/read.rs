@@ -25,7 +25,7 @@ const AHEAD: usize = 4;
 const RUN_UP: u64 = 2_000_000_000;
 
 /// More records than wait for their turn in any real trace.
-const MOST_WAITING: u64 = 1 << 23;
+pub(crate) const MOST_WAITING: u64 = 1 << 23;
 
 /// One file, opened.
 pub struct Part {
@@ -128,7 +128,7 @@ fn possible(facts: &Facts) -> Result<(), TraceError> {
 }
 
 /// Hands on every message of a chunk: topic, when it was read, data. Ends with the first error.
-fn messages(
+pub(super) fn messages(
     content: &[u8],
     mut sink: impl FnMut(Topic, u64, &[u8]) -> Result<(), String>,
 ) -> Result<(), String> {
@@ -163,6 +163,19 @@ impl Part {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Its chunks: where each begins, and when the last message in it was read.
+    pub(super) fn chunks(&self) -> Vec<(u64, u64)> {
+        let mut places = self.frames.places();
+        if places.is_empty() {
+            places = self.frames.walk();
+        }
+        places.into_iter().map(|place| (place.offset, place.until)).collect()
+    }
+
+    pub(super) fn frames_from(&self, offset: u64) -> Frames {
+        self.frames.from(offset)
     }
 
     /// Hands all of it on to `sink`, the facts left out. What is damaged is passed over.
@@ -239,7 +252,7 @@ fn read(mut frames: Frames, to: &SyncSender<Frame>) -> io::Result<()> {
     Ok(())
 }
 
-fn hand_on(
+pub(super) fn hand_on(
     topic: Topic,
     data: &[u8],
     sink: &mut dyn Sink,

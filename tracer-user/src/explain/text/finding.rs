@@ -18,8 +18,20 @@ pub(super) fn put(explanation: &Explanation, found: &ExplainedFinding, page: &mu
     );
     page.hanging(lead, Ink::Plain, &place);
     page.hanging(Line::new().text("  "), Ink::Plain, &finding.summary);
-    let ago = |ts: u64| format!("{} us", relative_us(ts, finding.ts_ns));
-    let belongs = match *belongs_to {
+    let belongs = belongs(belongs_to, finding.ts_ns);
+    if !belongs.is_empty() {
+        page.hanging(Line::new().text("  "), Ink::Plain, &format!("It belongs to {belongs}."));
+    }
+    page.heading("What led there", "times in us before the finding");
+    chain(&finding.chain, finding.ts_ns, page);
+    let at = format!("at {} s of {}", moment(finding.ts_ns), explanation.clock);
+    page.line(Line::new().text("  ").ink(Ink::Dim, &at));
+}
+
+/// What a finding at `ts_ns` belongs to, in words; empty if that is only itself.
+pub(crate) fn belongs(belongs_to: &BelongsTo, ts_ns: u64) -> String {
+    let ago = |ts: u64| format!("{} us", relative_us(ts, ts_ns));
+    match *belongs_to {
         BelongsTo::Call { number: Some(number), .. } => format!("call {number}, explained below"),
         BelongsTo::Call { number: None, begin_ns } => format!(
             "a call that began at {}: before the window, or too many calls ago to have a number here",
@@ -37,12 +49,5 @@ pub(super) fn put(explanation: &Explanation, found: &ExplainedFinding, page: &mu
         ),
         BelongsTo::Flush { ts_ns } => format!("a flush, at {}", ago(ts_ns)),
         BelongsTo::Nothing => String::new(),
-    };
-    if !belongs.is_empty() {
-        page.hanging(Line::new().text("  "), Ink::Plain, &format!("It belongs to {belongs}."));
     }
-    page.heading("What led there", "times in us before the finding");
-    chain(&finding.chain, finding.ts_ns, page);
-    let at = format!("at {} s of {}", moment(finding.ts_ns), explanation.clock);
-    page.line(Line::new().text("  ").ink(Ink::Dim, &at));
 }

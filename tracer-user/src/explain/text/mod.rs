@@ -7,6 +7,8 @@ mod list;
 
 use std::io::{self, Write};
 
+pub(crate) use finding::belongs;
+
 use super::schema::Explanation;
 use crate::report::text::{Ink, Line, MAX_WIDTH, MIN_WIDTH, Page, Style, count, relative_us};
 
@@ -15,7 +17,12 @@ use crate::report::text::{Ink, Line, MAX_WIDTH, MIN_WIDTH, Page, Style, count, r
 /// # Errors
 /// Whatever `to` refuses.
 pub fn render(explanation: &Explanation, to: &mut impl Write, style: Style) -> io::Result<()> {
-    let mut page = Page::new(style.width.clamp(MIN_WIDTH, MAX_WIDTH));
+    page(explanation, style.width.clamp(MIN_WIDTH, MAX_WIDTH)).write(to, style.colour)
+}
+
+/// The text, in lines of at most `width` columns.
+pub(crate) fn page(explanation: &Explanation, width: usize) -> Page {
+    let mut page = Page::new(width);
     if let Some(list) = &explanation.list {
         list::put(explanation, list, &mut page);
     }
@@ -36,7 +43,7 @@ pub fn render(explanation: &Explanation, to: &mut impl Write, style: Style) -> i
         );
         page.hanging(Line::new(), Ink::Doubt, &text);
     }
-    page.write(to, style.colour)
+    page
 }
 
 /// A time since the call began, in microseconds.

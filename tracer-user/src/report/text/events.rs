@@ -18,7 +18,7 @@ pub(super) fn section(report: &Report, page: &mut Page) {
     page.heading("Events", &aside);
     let mut kinds: Vec<_> = events.by_kind.iter().filter(|(_, n)| **n > 0).collect();
     kinds.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
-    let across = ((page.width() - 2) / (CELL + 2)).max(1);
+    let across = (page.width().saturating_sub(2) / (CELL + 2)).max(1);
     let down = kinds.len().div_ceil(across);
     for at in 0..down {
         let mut line = Line::new();

@@ -24,7 +24,7 @@ use std::io::{self, IsTerminal, Write};
 pub use plain::printable;
 
 pub(crate) use findings::chain;
-pub(crate) use number::{count, duration, moment, relative_us};
+pub(crate) use number::{compact, count, duration, moment, relative_us};
 pub(crate) use page::{Ink, Line, Page};
 pub(crate) use plain::{clip, width};
 pub(crate) use seen::{mm, thread};
@@ -87,6 +87,16 @@ pub fn render(report: &Report, to: &mut impl Write, style: Style) -> io::Result<
     seen::section(report, &mut page);
     machine::section(report, &mut page);
     page.write(to, style.colour)
+}
+
+/// What a run's health comes to, without its verdict, CPUs and findings: rules, transitions, events,
+/// what was not seen, and the machine.
+pub(crate) fn health(report: &Report, page: &mut Page) {
+    rules::section(report, page);
+    transitions::section(report, page);
+    events::section(report, page);
+    seen::section(report, page);
+    machine::section(report, page);
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ fn grouped(n: u128) -> String {
 }
 
 /// `n` in at most six columns: exact below 10,000, else three digits and a power (`1.23M`).
-pub(super) fn compact(n: u64) -> String {
+pub(crate) fn compact(n: u64) -> String {
     if n < 10_000 {
         return n.to_string();
     }

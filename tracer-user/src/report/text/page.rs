@@ -105,6 +105,11 @@ impl Page {
         }
     }
 
+    /// The lines in pieces, for those who show them otherwise.
+    pub(crate) fn lines(&self) -> impl ExactSizeIterator<Item = &[(Ink, String)]> {
+        self.lines.iter().map(|line| &line.0[..])
+    }
+
     /// Writes every line, cut to the width as a last resort, without spaces at the end.
     pub(crate) fn write(&self, to: &mut impl Write, colour: bool) -> io::Result<()> {
         for line in &self.lines {

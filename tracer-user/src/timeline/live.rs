@@ -1,0 +1,406 @@
+//! The running kernel as a time machine: the last of a run is kept in memory.
+//!
+//! ```text
+//! session -> head (judge, collector) ------------------------> snapshots while it is followed
+//!       \--> composer -> ring of packed batches, checkpoints -> a player, while it is paused
+//! ```
+
+use std::{
+    collections::VecDeque,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::{
+    SPACING,
+    collect::Collector,
+    desk::{Desk, Run, lock},
+    kept::Kept,
+    place::{Batches, Place, Roll},
+    player::{Blocks, Extent},
+    replay::{explain_with, step_by},
+    save, shot,
+    tell::Telling,
+};
+use crate::{
+    explain::Ask,
+    filter::Filter,
+    judge::{Judge, Opens},
+    session,
+    stream::{Closing, Facts, Opening, Sink},
+    trace::{Batch, Composer, Packed},
+    tui::{
+        machine::{Direction, Explained, Machine, Moved, Progress, Saved, Step},
+        snapshot::{Cost, Moment, Snapshot},
+    },
+};
+
+/// What the batches may take in memory, in bytes: some millions of events.
+const RING: usize = 32 << 20;
+/// What the checkpoints beside them may take.
+const CHECKPOINTS: usize = 16 << 20;
+
+/// The last batches.
+struct Ring {
+    first: u64,
+    batches: VecDeque<Arc<Packed>>,
+    bytes: usize,
+    budget: usize,
+}
+
+impl Ring {
+    fn next(&self) -> u64 {
+        self.first + self.batches.len() as u64
+    }
+
+    /// Takes another; the oldest go.
+    fn push(&mut self, packed: Packed) {
+        self.bytes += packed.len();
+        self.batches.push_back(Arc::new(packed));
+        while self.bytes > self.budget
+            && let Some(oldest) = self.batches.pop_front()
+        {
+            self.bytes -= oldest.len();
+            self.first += 1;
+        }
+    }
+
+    fn from(&self, number: u64) -> Batches {
+        let skip = number.saturating_sub(self.first);
+        let rest = self.batches.iter().skip(usize::try_from(skip).unwrap_or(usize::MAX));
+        Batches { next: self.first.max(number), rest: rest.cloned().collect() }
+    }
+}
+
+type HandOn = Box<dyn FnMut(Batch) -> Result<(), Batch>>;
+
+fn locked(ring: &Mutex<Ring>) -> std::sync::MutexGuard<'_, Ring> {
+    ring.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What watching costs, over the last second or so.
+struct Meter {
+    since: Instant,
+    cpu: Duration,
+    percent: Option<f64>,
+}
+
+impl Meter {
+    fn read(&mut self) -> Option<f64> {
+        let passed = self.since.elapsed();
+        if passed >= Duration::from_secs(1) {
+            let cpu = session::cpu_time();
+            let used = cpu.saturating_sub(self.cpu).as_secs_f64();
+            self.percent = Some(100.0 * used / passed.as_secs_f64());
+            (self.since, self.cpu) = (Instant::now(), cpu);
+        }
+        self.percent
+    }
+}
+
+/// A live run: hand it what the session reads, and ask it for any moment of late.
+pub struct Live {
+    head: Judge<Collector>,
+    composer: Composer<HandOn>,
+    ring: Arc<Mutex<Ring>>,
+    blocks: Blocks,
+    /// By CPU: what the records have in common that are not in a batch yet.
+    extents: Vec<Extent>,
+    desk: Desk,
+    live: bool,
+    /// Tracing has ended.
+    ended: bool,
+    filter: Filter,
+    telling: Option<Telling>,
+    shown: Option<Snapshot>,
+    fresh: bool,
+    source: String,
+    meter: Meter,
+}
+
+impl Live {
+    /// For a run that has these facts.
+    #[must_use]
+    pub fn new(facts: &Facts) -> Self {
+        Self::with(facts, RING, CHECKPOINTS, SPACING)
+    }
+
+    pub(super) fn with(facts: &Facts, ring: usize, budget: usize, spacing: u64) -> Self {
+        let ring = Ring { first: 0, batches: VecDeque::new(), bytes: 0, budget: ring };
+        let ring = Arc::new(Mutex::new(ring));
+        let hand_on: HandOn = {
+            let ring = Arc::clone(&ring);
+            // If there is no memory for it, the composer marks the gap.
+            Box::new(move |batch| match batch.pack() {
+                Ok(packed) => {
+                    locked(&ring).push(packed);
+                    Ok(())
+                }
+                Err(_) => Err(Batch::default()),
+            })
+        };
+        let open = {
+            let ring = Arc::clone(&ring);
+            move |place: Place| -> Box<dyn Roll> { Box::new(locked(&ring).from(place.chunk)) }
+        };
+        let mut collector = Collector::new(facts);
+        collector.note_broken = true;
+        let run = Run {
+            facts: Arc::new(facts.clone()),
+            parts: None,
+            open: Box::new(open),
+            kept: Arc::new(Mutex::new(Kept::new(budget, spacing))),
+        };
+        let mut machine = Self {
+            head: Judge::observed(facts.clone(), Opens::AsRecorded, collector),
+            composer: Composer::new(facts.cpus_possible, hand_on),
+            ring,
+            blocks: Blocks::default(),
+            extents: vec![Extent::default(); facts.cpus_possible as usize],
+            desk: Desk::new(run),
+            live: true,
+            ended: false,
+            filter: Filter::default(),
+            telling: None,
+            shown: None,
+            fresh: false,
+            source: "this machine".to_owned(),
+            meter: Meter { since: Instant::now(), cpu: session::cpu_time(), percent: None },
+        };
+        machine.checkpoint();
+        machine
+    }
+
+    /// The judge of all that was read.
+    pub fn into_judge(self) -> Judge<impl crate::engine::Observer> {
+        self.head
+    }
+
+    /// The whole run's findings and events so far, and what was lost.
+    pub fn progress_counts(&self) -> (u64, u64, u64) {
+        self.head.progress()
+    }
+
+    #[cfg(test)]
+    pub(super) const fn player(&self) -> Option<&super::player::Player> {
+        self.desk.player.as_ref()
+    }
+
+    fn checkpoint(&mut self) {
+        let at = Place { chunk: locked(&self.ring).next(), ..Place::default() };
+        if let Some(made) = Kept::checkpoint(&self.head, &mut self.blocks, at) {
+            lock(&self.desk.run.kept).checkpoints.push(Arc::new(made));
+        }
+    }
+
+    /// A batch may have been handed on: it has all records so far, and all of them were judged as far
+    /// as they can be.
+    fn handed_on(&mut self, before: u64) {
+        let (first, next) = {
+            let ring = locked(&self.ring);
+            (ring.first, ring.next())
+        };
+        if next == before {
+            return;
+        }
+        let place = Place { chunk: before, ..Place::default() };
+        for (cpu, extent) in (0..).zip(&mut self.extents) {
+            self.blocks.push(place, cpu, std::mem::take(extent));
+        }
+        {
+            let mut kept = lock(&self.desk.run.kept);
+            kept.checkpoints.forget_before(Place { chunk: first, ..Place::default() });
+            let oldest = kept.checkpoints.first().map(|oldest| oldest.ts);
+            if let Some(oldest) = oldest {
+                kept.slices.forget_before(oldest);
+            }
+        }
+        let index = self.head.engine().observer().counted.index;
+        if lock(&self.desk.run.kept).checkpoints.due(index) {
+            self.checkpoint();
+        }
+    }
+
+    fn swept(&mut self) {
+        let ts = self.head.engine().until();
+        lock(&self.desk.run.kept).swept(&mut self.head, ts);
+        self.fresh = true;
+    }
+
+    fn span_of(&self, kept: &Kept) -> (u64, u64) {
+        let started = self.head.facts().started_ns;
+        let first = kept.checkpoints.first().map_or(started, |oldest| oldest.ts.max(started));
+        (first, self.head.engine().until().max(first))
+    }
+
+    fn moment_of(&self, at_ns: u64, event: u64, seeking: bool, kept: &Kept) -> Moment {
+        let facts = self.head.facts();
+        let (first_ns, last_ns) = self.span_of(kept);
+        Moment {
+            source: self.source.clone(),
+            at_ns,
+            first_ns,
+            last_ns,
+            event: Some(event),
+            clock: facts.clock.clone(),
+            to_realtime_ns: facts.to_realtime_ns,
+            mode: facts.mode,
+            seeking,
+            note: self.desk.note.clone(),
+        }
+    }
+
+    fn cost(&mut self) -> Cost {
+        let ring = locked(&self.ring).bytes as u64;
+        let checkpoints = lock(&self.desk.run.kept).checkpoints.bytes() as u64;
+        let (first, last) = self.span();
+        Cost {
+            cpu_percent: self.meter.read(),
+            rss_kib: session::rss_kib(),
+            history_bytes: Some(ring + checkpoints),
+            history_ns: Some(last.saturating_sub(first)),
+            ..Cost::default()
+        }
+    }
+}
+
+impl Sink for Live {
+    fn record(&mut self, cpu: u32, record: &[u8]) {
+        if let Some(extent) = self.extents.get_mut(cpu as usize) {
+            extent.see(record);
+        }
+        self.head.record(cpu, record);
+        self.composer.record(cpu, record);
+    }
+
+    fn syscall_probes(&mut self, ts: u64, on: bool) {
+        self.head.syscall_probes(ts, on);
+        self.composer.syscall_probes(ts, on);
+    }
+
+    fn advance(&mut self, until: u64) {
+        self.head.advance(until);
+        self.swept();
+        let before = locked(&self.ring).next();
+        self.composer.advance(until);
+        self.handed_on(before);
+    }
+
+    fn opened(&mut self, opening: &Opening) {
+        self.head.opened(opening);
+        self.composer.opened(opening);
+        lock(&self.desk.run.kept).restarted();
+    }
+
+    fn closed(&mut self, closing: &Closing) {
+        self.head.closed(closing);
+        self.swept();
+        let before = locked(&self.ring).next();
+        self.composer.closed(closing);
+        self.handed_on(before);
+        lock(&self.desk.run.kept).done = true;
+        self.ended = true;
+    }
+}
+
+impl Machine for Live {
+    fn work(&mut self, budget: Duration) -> bool {
+        let mut changed = self.desk.work(budget);
+        if let Some(telling) = &mut self.telling
+            && !telling.is_done()
+        {
+            telling.work(&self.desk.run, budget);
+            changed |= telling.is_done();
+        }
+        changed | std::mem::take(&mut self.fresh)
+    }
+
+    fn busy(&self) -> bool {
+        self.desk.is_seeking() || self.telling.as_ref().is_some_and(|telling| !telling.is_done())
+    }
+
+    fn snapshot(&mut self) -> Snapshot {
+        let cost = self.cost();
+        let kept = lock(&self.desk.run.kept);
+        let mut snapshot = if self.live {
+            let now = self.head.engine().until();
+            let mut snapshot = shot::shot(&self.head, now, &kept);
+            let index = self.head.engine().observer().counted.index;
+            snapshot.moment = self.moment_of(now, index, false, &kept);
+            snapshot
+        } else if let (Some(player), false) = (&self.desk.player, self.desk.is_seeking()) {
+            let mut snapshot = shot::shot(player.judge(), self.desk.at, &kept);
+            snapshot.moment = self.moment_of(self.desk.at, player.index(), false, &kept);
+            snapshot
+        } else {
+            let mut snapshot = self.shown.clone().unwrap_or_default();
+            snapshot.moment.seeking = true;
+            snapshot
+        };
+        drop(kept);
+        snapshot.health.cost = cost;
+        self.shown = Some(snapshot.clone());
+        snapshot
+    }
+
+    fn span(&self) -> (u64, u64) {
+        self.span_of(&lock(&self.desk.run.kept))
+    }
+
+    fn seek(&mut self, ts: u64) {
+        let (first, last) = self.span();
+        self.live = false;
+        self.desk.seek(ts.clamp(first, last), None);
+    }
+
+    fn step(&mut self, step: Step, direction: Direction) -> Moved {
+        if self.live {
+            self.pause();
+            let begun = Instant::now();
+            // Where it stands is at hand: the newest checkpoint is near.
+            while self.desk.is_seeking() && begun.elapsed() < Duration::from_millis(100) {
+                self.desk.work(Duration::from_millis(10));
+            }
+        }
+        step_by(&mut self.desk, &self.filter, step, direction)
+    }
+
+    fn can_live(&self) -> bool {
+        !self.ended
+    }
+
+    fn is_live(&self) -> bool {
+        self.live && !self.ended
+    }
+
+    fn live(&mut self) {
+        self.live = true;
+        self.desk.player = None;
+    }
+
+    fn pause(&mut self) {
+        if self.live {
+            self.live = false;
+            let index = self.head.engine().observer().counted.index;
+            self.desk.at = self.head.engine().until();
+            self.desk.seek_index(index);
+        }
+    }
+
+    fn progress(&self) -> Option<Progress> {
+        None
+    }
+
+    fn explain(&mut self, ask: Ask) -> Explained {
+        explain_with(&mut self.telling, &self.desk, ask)
+    }
+
+    fn set_filter(&mut self, filter: &Filter) {
+        self.filter = filter.clone();
+    }
+
+    fn save(&mut self, span: (u64, u64), path: &Path) -> Result<Saved, String> {
+        save::save(&self.desk.run, span, path)
+    }
+}

@@ -1,0 +1,187 @@
+//! The terminal: taken over, and given back whatever happens.
+
+use std::{
+    io::{self, IsTerminal, Stdout, Write as _},
+    sync::{
+        Once,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use ratatui::{
+    Terminal,
+    backend::CrosstermBackend,
+    crossterm::{
+        cursor::Show,
+        event::{
+            self, DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste,
+            EnableMouseCapture,
+        },
+        execute,
+        terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+    },
+};
+
+use super::{app::App, base64, config::Settings, machine::Machine};
+
+/// How long the machine may work between two looks at the keyboard.
+const BUDGET: Duration = Duration::from_millis(8);
+
+/// How long to wait for a key while nothing is to be done.
+const IDLE: Duration = Duration::from_millis(10);
+
+/// How much may be handed to a terminal's clipboard: more than that terminals refuse.
+const CLIPBOARD: usize = 64 << 10;
+
+/// Why there is no screen.
+#[derive(Debug, thiserror::Error)]
+pub enum ScreenError {
+    /// Nobody could see it.
+    #[error(
+        "this needs a terminal on standard input and output; for text, use `unlazy check` or `unlazy \
+         report`"
+    )]
+    NoTerminal,
+    /// The terminal can't be used.
+    #[error("can't use the terminal: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// The terminal is ours.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+static HOOK: Once = Once::new();
+
+/// Gives the terminal back, once. What can't be written to it can't be helped.
+fn give_back() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        let _ = disable_raw_mode();
+        let _ = execute!(
+            io::stdout(),
+            DisableMouseCapture,
+            DisableBracketedPaste,
+            LeaveAlternateScreen,
+            Show
+        );
+    }
+}
+
+/// Before a panic says a word, the terminal is one again.
+fn hook() {
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            give_back();
+            before(info);
+        }));
+    });
+}
+
+/// The TUI on the terminal. Dropping it gives the terminal back.
+pub struct Ui<M> {
+    app: App<M>,
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+    every: Duration,
+    drawn: Option<Instant>,
+}
+
+impl<M> Drop for Ui<M> {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Says whether there is a terminal, before anything is done.
+///
+/// # Errors
+/// [`ScreenError::NoTerminal`]
+pub fn require() -> Result<(), ScreenError> {
+    if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        Ok(())
+    } else {
+        Err(ScreenError::NoTerminal)
+    }
+}
+
+impl<M: Machine> Ui<M> {
+    /// Takes the terminal over.
+    ///
+    /// # Errors
+    /// If there is none, or it can't be used.
+    pub fn open(app: App<M>, settings: &Settings) -> Result<Self, ScreenError> {
+        require()?;
+        hook();
+        TAKEN.store(true, Ordering::SeqCst);
+        let terminal = Self::take(settings.mouse).inspect_err(|_| give_back())?;
+        let every = Duration::from_secs(1) / settings.fps.max(1);
+        Ok(Self { app, terminal, every, drawn: None })
+    }
+
+    fn take(mouse: bool) -> io::Result<Terminal<CrosstermBackend<Stdout>>> {
+        enable_raw_mode()?;
+        execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
+        if mouse {
+            execute!(io::stdout(), EnableMouseCapture)?;
+        }
+        Terminal::new(CrosstermBackend::new(io::stdout()))
+    }
+
+    /// The TUI behind the terminal.
+    pub const fn app(&mut self) -> &mut App<M> {
+        &mut self.app
+    }
+
+    /// What is behind the screen, when the terminal is given back.
+    pub fn wants_to_quit(&self) -> bool {
+        self.app.wants_to_quit()
+    }
+
+    /// One turn: waits so long for a key, takes what came, lets the machine work, and draws if there
+    /// is anything new and it is time.
+    ///
+    /// # Errors
+    /// If the terminal is gone.
+    pub fn turn(&mut self, wait: Duration) -> Result<(), ScreenError> {
+        let mut wait = wait;
+        while !self.app.wants_to_quit() && event::poll(wait)? {
+            self.app.event(&event::read()?);
+            wait = Duration::ZERO;
+        }
+        self.app.work(BUDGET);
+        if let Some(text) = self.app.take_clipboard() {
+            copy(&text)?;
+        }
+        if self.app.take_repaint() {
+            self.terminal.clear()?;
+        }
+        if self.app.is_dirty() && self.drawn.is_none_or(|drawn| drawn.elapsed() >= self.every) {
+            let app = &mut self.app;
+            self.terminal.draw(|frame| app.draw(frame.buffer_mut()))?;
+            self.drawn = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Takes turns until the user has had enough, or `stop` says so.
+    ///
+    /// # Errors
+    /// If the terminal is gone.
+    pub fn run(&mut self, stop: &AtomicBool) -> Result<(), ScreenError> {
+        while !self.app.wants_to_quit() && !stop.load(Ordering::Relaxed) {
+            let wait = if self.app.machine().busy() { Duration::ZERO } else { IDLE };
+            self.turn(wait)?;
+        }
+        Ok(())
+    }
+}
+
+/// Hands text to the terminal's clipboard (OSC 52): it works over ssh, where there is no other way.
+fn copy(text: &str) -> io::Result<()> {
+    let mut end = text.len().min(CLIPBOARD);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut out = io::stdout();
+    write!(out, "\x1b]52;c;{}\x1b\\", base64::encode(&text.as_bytes()[..end]))?;
+    out.flush()
+}

@@ -1,0 +1,162 @@
+//! A pseudo-terminal, and what a terminal would show.
+
+use std::{
+    io::{Read as _, Write},
+    num::NonZeroU16,
+    sync::{Arc, Condvar, Mutex},
+    time::{Duration, Instant},
+};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use vt100::{MouseProtocolMode, Parser, Screen};
+
+/// How long anything may take, on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Seen {
+    parser: Parser,
+    bytes: Vec<u8>,
+    over: bool,
+}
+
+/// The program in its terminal.
+pub(crate) struct Pty {
+    master: Box<dyn MasterPty + Send>,
+    writer: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    seen: Arc<(Mutex<Seen>, Condvar)>,
+}
+
+fn nonzero(side: u16) -> NonZeroU16 {
+    NonZeroU16::new(side).expect("a size")
+}
+
+const fn size(columns: u16, lines: u16) -> PtySize {
+    PtySize { rows: lines, cols: columns, pixel_width: 0, pixel_height: 0 }
+}
+
+impl Drop for Pty {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Pty {
+    pub(crate) fn start(args: &[&str], columns: u16, lines: u16) -> Self {
+        Self::start_with(args, columns, lines, &[])
+    }
+
+    pub(crate) fn start_with(
+        args: &[&str],
+        columns: u16,
+        lines: u16,
+        vars: &[(&str, &str)],
+    ) -> Self {
+        let pair = native_pty_system().openpty(size(columns, lines)).expect("a pseudo-terminal");
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_unlazy"));
+        command.args(args);
+        command.env("TERM", "xterm-256color");
+        command.env("XDG_CONFIG_HOME", "/nonexistent");
+        command.env_remove("NO_COLOR");
+        for (name, value) in vars {
+            command.env(name, value);
+        }
+        let child = pair.slave.spawn_command(command).expect("unlazy starts");
+        drop(pair.slave);
+        let seen = Seen {
+            parser: Parser::new(nonzero(lines), nonzero(columns), 0),
+            bytes: Vec::new(),
+            over: false,
+        };
+        let seen = Arc::new((Mutex::new(seen), Condvar::new()));
+        let mut reader = pair.master.try_clone_reader().expect("a reader");
+        let shared = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            loop {
+                let read = reader.read(&mut bytes).unwrap_or(0);
+                let mut seen = shared.0.lock().expect("no panic beside");
+                seen.parser.process(&bytes[..read]);
+                seen.bytes.extend_from_slice(&bytes[..read]);
+                seen.over = read == 0;
+                shared.1.notify_all();
+                if read == 0 {
+                    return;
+                }
+            }
+        });
+        let writer = pair.master.take_writer().expect("a writer");
+        Self { master: pair.master, writer, child, seen }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.process_id().expect("it runs")
+    }
+
+    /// Types.
+    pub(crate) fn keys(&mut self, keys: &str) {
+        // An escape is only a key of its own if nothing follows at once.
+        self.writer.write_all(keys.as_bytes()).expect("a terminal");
+        self.writer.flush().expect("a terminal");
+    }
+
+    pub(crate) fn resize(&mut self, columns: u16, lines: u16) {
+        self.seen
+            .0
+            .lock()
+            .expect("no panic beside")
+            .parser
+            .screen_mut()
+            .set_size(nonzero(lines), nonzero(columns));
+        self.master.resize(size(columns, lines)).expect("a new size");
+    }
+
+    /// Waits until the screen is as it should be.
+    pub(crate) fn wait(&mut self, what: &str, is: impl Fn(&Screen) -> bool) {
+        let begun = Instant::now();
+        let mut seen = self.seen.0.lock().expect("no panic beside");
+        while !is(seen.parser.screen()) {
+            let left = PATIENCE.saturating_sub(begun.elapsed());
+            if seen.over || left.is_zero() {
+                panic!(
+                    "waiting for {what}, this is on the screen:\n{}",
+                    seen.parser.screen().contents()
+                );
+            }
+            seen = self.seen.1.wait_timeout(seen, left).expect("no panic beside").0;
+        }
+    }
+
+    /// Waits for its end: its exit code, and all that it wrote.
+    pub(crate) fn end(&mut self) -> (u32, Vec<u8>) {
+        let begun = Instant::now();
+        {
+            let mut seen = self.seen.0.lock().expect("no panic beside");
+            while !seen.over {
+                let left = PATIENCE.saturating_sub(begun.elapsed());
+                assert!(
+                    !left.is_zero(),
+                    "it does not end; on the screen:\n{}",
+                    seen.parser.screen().contents()
+                );
+                seen = self.seen.1.wait_timeout(seen, left).expect("no panic beside").0;
+            }
+        }
+        let code = self.child.wait().expect("it ended").exit_code();
+        (code, self.seen.0.lock().expect("no panic beside").bytes.clone())
+    }
+
+    /// Waits for its end, with success and with the terminal as it was; all that it wrote.
+    pub(crate) fn ended_well(&mut self) -> Vec<u8> {
+        let (code, bytes) = self.end();
+        let seen = self.seen.0.lock().expect("no panic beside");
+        let screen = seen.parser.screen();
+        assert_eq!(code, 0, "{}", screen.contents());
+        assert!(!screen.alternate_screen(), "the screen is still the TUI's");
+        assert!(!screen.hide_cursor(), "the cursor is hidden");
+        assert!(!screen.bracketed_paste(), "pasting is still bracketed");
+        assert_eq!(screen.mouse_protocol_mode(), MouseProtocolMode::None);
+        bytes
+    }
+}
