@@ -43,6 +43,8 @@ enum Task {
     #[command(hide = true)]
     BenchMeasure(bench::measure::Args),
     #[command(hide = true)]
+    BenchRecordings(bench::reading::Args),
+    #[command(hide = true)]
     BenchLoop(bench::loops::Args),
 }
 
@@ -58,8 +60,9 @@ impl Task {
             Self::Kernel(args) => kernel::run(&Workspace::find()?, &args),
             Self::Hole(args) => hole::run(&Workspace::find()?, &args),
             Self::Grid(args) => grid::run(&Workspace::find()?, &args),
-            // These two run as root, who may have no cargo to ask for the workspace.
+            // These run as root, who may have no cargo to ask for the workspace.
             Self::BenchMeasure(args) => bench::measure::run(&args),
+            Self::BenchRecordings(args) => bench::reading::run(&args),
             Self::BenchLoop(args) => bench::loops::run(&args),
         }
     }

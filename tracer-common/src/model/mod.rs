@@ -246,7 +246,7 @@ impl Model {
                 self.defer(s, at, Check::Drop { mm: drop.mm });
                 s.mm_gone(drop.mm);
             }
-            Event::RqState(state) => Self::on_rq_state(s, c, at, state),
+            Event::RqState(state) => self.on_rq_state(s, c, at, state),
             Event::UserReturn(ret) => self.on_user_return(s, c, at, ret),
             Event::Serialized(sync) => {
                 let cause = SyncCause::from_u8(sync.cause);

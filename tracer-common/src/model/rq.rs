@@ -15,6 +15,15 @@
 //! lazy; or the copy was zeroed then. (`rq->curr` changes before `sched_switch` tells so. What it tells
 //! of a mm's state at the switch that goes lazy may be from after a registration that saw the CPU as
 //! lazy already; so that state is taken as it was read before.)
+//!
+//! Where the kernel can be preempted, an exec can be caught in the middle: `membarrier_exec_mmap`
+//! zeroes the copy while the task still has its old mm. If it is preempted after that, and no other
+//! mm is active meanwhile, whoever runs next on the old mm has none of its bits: that is excused, too.
+//! If another was, the switch back copies the old mm's state once more, and bits are left that the new
+//! mm does not have. The new mm then runs with
+//! it, until another active mm. It does no more harm than needless interrupts. Nothing tells whether a
+//! task was preempted just there; so these bits are held against the kernel only if it was not
+//! preempted as it last left a CPU, or has been in user mode since, and are undecided otherwise.
 
 use super::{
     At, Cpu, Model, Store,
@@ -31,7 +40,8 @@ use crate::wire::{RqState, Site, Switch};
 pub struct RunQueue {
     /// Everything that has changed it since it was last right is known.
     known: bool,
-    /// It was zeroed as the task let go of the mm.
+    /// It was zeroed as the task let go of the mm, or for an exec that had not come to its new mm yet
+    /// when the task was preempted.
     zeroed: bool,
     /// `membarrier_exec_mmap` has zeroed it for a task that still has its old mm.
     exec: bool,
@@ -86,7 +96,8 @@ impl RunQueue {
     /// A context switch from `w.prev_active` to `w.next_mm`; `borrowing` is what the active mm's state
     /// was before the CPU began to borrow it.
     pub(super) fn switched(&mut self, w: &Switch, borrowing: Option<u8>) {
-        self.exec = false;
+        let exec = core::mem::take(&mut self.exec);
+        self.zeroed |= exec;
         if w.next_mm == 0 {
             return;
         }
@@ -96,6 +107,9 @@ impl RunQueue {
             self.known &= borrowing.is_some();
             self.came_back =
                 borrowing.map_or((0, 0, 0), |before| (w.next_mm, before, w.next_state));
+        } else if exec {
+            // Another process of the very mm that the exec has not left yet.
+            self.came_back = (w.next_mm, w.next_state, w.next_state);
         }
     }
 
@@ -128,10 +142,19 @@ impl RunQueue {
 }
 
 impl Model {
-    pub(super) fn on_rq_state<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &RqState) {
+    pub(super) fn on_rq_state<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At, w: &RqState) {
         let site = Site::from_u8(w.site);
         if site == Some(Site::ExecMmap) {
             // The mm is the one to come.
+            let been_in_user = c.user.tid == w.tid && c.user.ts > c.switched_at;
+            let interrupted = !been_in_user
+                && s.known_task(w.tid)
+                    .and_then(|task| task.out)
+                    .is_some_and(|(epoch, preempted)| preempted || epoch != self.epoch);
+            if interrupted && w.rq_state & SET != 0 {
+                r6::doubt(s, c);
+                return;
+            }
             c.rq.exec = true;
         } else if site == Some(Site::SyncRqState) {
             c.rq.exec = false;

@@ -2,7 +2,7 @@
 
 use super::{
     At, Cpu, Evidence, Model, Store, SyncCause, SyncPoint,
-    mm::registers,
+    mm::{SET, registers},
     rq::RunQueue,
     rules::{r1, r7},
     state::{InSwitch, MmId, Tri, Way},
@@ -49,6 +49,12 @@ impl Model {
         }
         if !prev_kthread && w.prev_state & membarrier_state::SYNC_CORE != 0 {
             self.remember_prev(s, c, flags, w);
+        }
+        if !prev_kthread
+            && u32::from(w.prev_state) & SET != 0
+            && let Some(task) = s.task(w.prev_tid)
+        {
+            task.out = Some((self.epoch, flags & switch_flags::PREEMPT != 0));
         }
         if let Some(task) = s.known_task(w.prev_tid)
             && task.call.is_some_and(|call| registers(call.cmd) != 0)

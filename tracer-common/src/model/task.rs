@@ -87,7 +87,7 @@ pub struct PendingFlush {
     pub freed_tables: bool,
 }
 
-/// What is known of one task: of a SYNC_CORE-registered mm, or in the middle of something.
+/// What is known of one task: of a registered mm, or in the middle of something.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about a task")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -107,6 +107,9 @@ pub struct Task {
     /// It slept as it was last switched out of a system call that registers, of its own will: what it
     /// has done on the way since, it has done on the CPU where it runs now.
     pub slept: bool,
+    /// It has been switched out, on an mm that is registered for something: in which epoch, and
+    /// whether against its will. So it may have been in the middle of anything.
+    pub out: Option<(u32, bool)>,
     /// Its membarrier call in flight, or the last one that was counted before its system call
     /// returned.
     pub call: Option<Call>,

@@ -201,6 +201,60 @@ fn exec_is_preempted_in_the_middle() {
     came_to(&k, 0, 1, 0);
 }
 
+/// And if no other mm was active meanwhile, the old one goes on without its bits.
+#[test]
+fn exec_is_preempted_by_a_kernel_thread() {
+    let (old, new) = (user(U, A), user(U, B));
+    let mut k = Kernel::full(Config::default());
+    k.cpu(1).yields_to(old).clears_rq_for(new).preempted_by(kthread(K));
+    k.cpu(1).sleeps_for(old);
+    came_to(&k, 1, 0, 0);
+    k.cpu(1).new_mm(new.unregistered()).sleeps_for(user(T, A)).sleeps_for(old);
+    came_to(&k, 1, 0, 0);
+    // By a process that shares the mm.
+    let mut k = Kernel::full(Config::default());
+    k.cpu(1).yields_to(old).clears_rq_for(new).preempted_by(user(T, A));
+    came_to(&k, 1, 0, 0);
+    // Another mm has its own.
+    k.cpu(1).sleeps_for(user(CALLER, B)).rq_state(Site::SwitchMmExit, 0, REGISTERED);
+    came_to(&k, 1, 0, 1);
+}
+
+/// It may also be preempted before anybody has read what the run queue has: then the old mm's state
+/// is read, and nobody can say whether the zero was there.
+#[test]
+fn exec_is_preempted_before_it_is_read() {
+    let (old, new) = (user(U, A), user(U, B).unregistered());
+    let mut k = Kernel::full(Config::default());
+    k.cpu(1).yields_to(old).preempted_by(user(T, B)).sleeps_for(old);
+    k.cpu(1).rq_state_of(new, Site::ExecMmap, REGISTERED).new_mm(new).rq_state(
+        Site::SwitchMmExit,
+        REGISTERED,
+        0,
+    );
+    came_to(&k, 0, 2, 0);
+    // On another CPU, too.
+    let mut k = Kernel::full(Config::default());
+    k.cpu(0).yields_to(old).preempted_by(user(T, B));
+    k.cpu(1).yields_to(old).rq_state_of(new, Site::ExecMmap, REGISTERED);
+    came_to(&k, 0, 1, 0);
+    // And where nobody saw how it was switched out.
+    let mut k = Kernel::full(Config::default());
+    k.cpu(0).yields_to(old).sleeps_for(user(T, B)).gap();
+    k.cpu(1).yields_to(old).rq_state_of(new, Site::ExecMmap, REGISTERED);
+    came_to(&k, 0, 1, 0);
+    // Who has been in user mode since was not in the middle of it,
+    let mut k = Kernel::full(Config::default());
+    k.cpu(1).yields_to(old).preempted_by(user(T, B)).sleeps_for(old).user_return();
+    k.cpu(1).tick().rq_state_of(new, Site::ExecMmap, REGISTERED);
+    came_to(&k, 0, 0, 1);
+    // nor who went to sleep.
+    let mut k = Kernel::full(Config::default());
+    k.cpu(1).yields_to(old).sleeps_for(user(T, B)).sleeps_for(old);
+    k.cpu(1).rq_state_of(new, Site::ExecMmap, REGISTERED);
+    came_to(&k, 0, 0, 1);
+}
+
 /// The READY bits come later, and for the mm alone.
 #[test]
 fn a_run_queue_has_no_ready_bits() {

@@ -59,10 +59,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     let results = Results {
         schema: "unlazy.bench/1".to_owned(),
-        kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
-            .context("reading the kernel's release")?
-            .trim()
-            .to_owned(),
+        kernel: release()?,
         cpus: thread::available_parallelism().context("counting CPUs")?.get(),
         load,
         cpu: bench.cpu,
@@ -173,12 +170,20 @@ fn timings(samples: &Samples) -> Vec<Timing> {
 }
 
 /// The load average of the last minute.
-fn load() -> Result<f64> {
+/// The load average of the last minute.
+pub(super) fn load() -> Result<f64> {
     let text = fs::read_to_string("/proc/loadavg").context("reading the load")?;
     text.split(' ')
         .next()
         .and_then(|word| word.parse().ok())
         .with_context(|| format!("/proc/loadavg says `{}`", text.trim()))
+}
+
+/// The kernel's release.
+pub(super) fn release() -> Result<String> {
+    let text =
+        fs::read_to_string("/proc/sys/kernel/osrelease").context("reading the kernel's release")?;
+    Ok(text.trim().to_owned())
 }
 
 /// The last CPU that we may use: the first ones get most of a machine's interrupts.

@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: what watching costs the watched.
+//! `cargo xtask bench`: what watching costs the watched; with `--recordings`, what a recording costs
+//! and how fast it is judged.
 //!
 //! Two programs take part: this one, as the developer built it, prepares and prints; an optimized
 //! build of the same xtask measures, as root, and hands its results over as JSON.
@@ -8,6 +9,7 @@ pub(crate) mod loops;
 pub(crate) mod measure;
 mod observer;
 mod programs;
+pub(crate) mod reading;
 mod results;
 mod session;
 mod stats;
@@ -20,7 +22,6 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 
-use self::results::Results;
 use crate::toolchain::Choice;
 use crate::workspace::Workspace;
 use crate::{build, shell};
@@ -34,6 +35,13 @@ use crate::{build, shell};
 pub(crate) struct Args {
     #[command(flatten)]
     choice: Choice,
+    /// Measure recordings instead: what one costs, and how fast it is judged, beside perf and
+    /// trace-cmd merely printing theirs of the same tracepoints
+    #[arg(long)]
+    recordings: bool,
+    /// How long each tool records, with --recordings
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, requires = "recordings")]
+    seconds: u64,
     /// Write the results as JSON too (`-`: to stdout instead of the tables)
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -60,20 +68,27 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         .context("building an optimized xtask")?;
     let measurer = workspace.target.join("release/xtask");
     let mut command = shell::as_root(&measurer, "attaching tracers")?;
-    command.arg("bench-measure").arg("--unlazy").arg(&unlazy);
+    command.arg(if args.recordings { "bench-recordings" } else { "bench-measure" });
+    command.arg("--unlazy").arg(&unlazy);
     command.arg("--rounds").arg(args.rounds.to_string());
-    if args.quick {
+    if args.recordings {
+        command.arg("--seconds").arg(args.seconds.to_string());
+    } else if args.quick {
         command.arg("--quick");
     }
     let json = shell::capture_stdout(&mut command).context("measuring")?;
-    let results: Results = serde_json::from_str(&json).context("reading the results")?;
+    let text = if args.recordings {
+        reading::render(&serde_json::from_str(&json).context("reading the results")?)
+    } else {
+        table::render(&serde_json::from_str(&json).context("reading the results")?)
+    };
     match &args.json {
         Some(path) if path.as_os_str() == "-" => print!("{json}"),
         Some(path) => {
-            print!("{}", table::render(&results));
+            print!("{text}");
             fs::write(path, &json).with_context(|| format!("writing {}", path.display()))?;
         }
-        None => print!("{}", table::render(&results)),
+        None => print!("{text}"),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -231,7 +231,7 @@ fn clean(kernel: Which, smp: u32, extent: &Extent) -> Row {
         what: "stress".to_owned(),
         bug: None,
         append: Vec::new(),
-        load: Load::stress(&[]),
+        load: if smp > 4 { Load::gentle() } else { Load::stress(&[]) },
         smp,
         expected: Expected::clean(checked),
         time: if extent.quick { CLEAN_TIME_QUICK } else { extent.clean_time },

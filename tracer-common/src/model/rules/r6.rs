@@ -88,7 +88,8 @@ fn found<S: Store>(s: &mut S, c: &Cpu, at: At, w: &RqState) {
     report(s, &found);
 }
 
-fn doubt<S: Store>(s: &mut S, c: &mut Cpu) {
+/// Nobody can say whether that is right.
+pub(in crate::model) fn doubt<S: Store>(s: &mut S, c: &mut Cpu) {
     c.inconclusive += 1;
     s.tally().doubted(Rule::R6, Doubt::Unseen);
 }

@@ -135,11 +135,17 @@ impl OnCpu<'_> {
 
     /// Any reading at all.
     pub(crate) fn rq_state(&mut self, site: Site, rq_state: u8, mm_state: u8) -> &mut Self {
-        let (mm, tid) = (self.who().mm, self.who().tid);
+        let of = Who { state: mm_state, ..self.who() };
+        self.rq_state_of(of, site, rq_state)
+    }
+
+    /// Any reading at all, beside the mm of somebody else.
+    pub(crate) fn rq_state_of(&mut self, of: Who, site: Site, rq_state: u8) -> &mut Self {
+        let tid = self.who().tid;
         self.event(Event::RqState(wire::RqState {
-            mm,
+            mm: of.mm,
             rq_state: rq_state.into(),
-            mm_state: mm_state.into(),
+            mm_state: of.state.into(),
             tid,
             site: site as u8,
             zero: [0; 3],
