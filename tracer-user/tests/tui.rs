@@ -65,6 +65,11 @@ fn a_signal_gives_the_terminal_back() {
 }
 
 #[test]
+fn it_ends_with_its_terminal() {
+    Pty::hang_up(&["replay", &golden("hole")]);
+}
+
+#[test]
 fn a_query_and_a_wrong_one() {
     let mut pty = Pty::start(&["replay", &golden("hole"), "--filter", "cpu=1"], 100, 24);
     pty.wait("one CPU", |screen| screen.contents().contains("1 CPU:"));

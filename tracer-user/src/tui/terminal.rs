@@ -23,6 +23,11 @@ use ratatui::{
     },
 };
 
+use rustix::{
+    event::{PollFd, PollFlags, Timespec},
+    io::Errno,
+};
+
 use super::{app::App, base64, config::Settings, machine::Machine};
 
 /// How long the machine may work between two looks at the keyboard.
@@ -43,6 +48,9 @@ pub enum ScreenError {
          report`"
     )]
     NoTerminal,
+    /// It was closed, or the connection to it is lost.
+    #[error("the terminal is gone")]
+    Gone,
     /// The terminal can't be used.
     #[error("can't use the terminal: {0}")]
     Io(#[from] io::Error),
@@ -142,10 +150,10 @@ impl<M: Machine> Ui<M> {
     /// # Errors
     /// If the terminal is gone.
     pub fn turn(&mut self, wait: Duration) -> Result<(), ScreenError> {
-        let mut wait = wait;
-        while !self.app.wants_to_quit() && event::poll(wait)? {
+        await_key(wait)?;
+        while !self.app.wants_to_quit() && event::poll(Duration::ZERO)? {
             self.app.event(&event::read()?);
-            wait = Duration::ZERO;
+            await_key(Duration::ZERO)?;
         }
         self.app.work(BUDGET);
         if let Some(text) = self.app.take_clipboard() {
@@ -172,6 +180,22 @@ impl<M: Machine> Ui<M> {
             self.turn(wait)?;
         }
         Ok(())
+    }
+}
+
+/// Waits so long for a key. Whether the terminal is still there is asked here, because reading from one
+/// that was closed finds neither a key nor an end.
+fn await_key(wait: Duration) -> Result<(), ScreenError> {
+    let stdin = io::stdin();
+    let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+    let limit = Timespec { tv_sec: 0, tv_nsec: i64::from(wait.subsec_nanos()) };
+    match rustix::event::poll(&mut fds, Some(&limit)) {
+        Ok(_) if fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR) => {
+            Err(ScreenError::Gone)
+        }
+        // A signal may mean that the window's size has changed.
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(ScreenError::Io(error.into())),
     }
 }
 

@@ -42,6 +42,22 @@ impl Drop for Pty {
     }
 }
 
+type Spawned = (Box<dyn MasterPty + Send>, Box<dyn Child + Send + Sync>);
+
+fn spawn(args: &[&str], size: PtySize, vars: &[(&str, &str)]) -> Spawned {
+    let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_unlazy"));
+    command.args(args);
+    command.env("TERM", "xterm-256color");
+    command.env("XDG_CONFIG_HOME", "/nonexistent");
+    command.env_remove("NO_COLOR");
+    for (name, value) in vars {
+        command.env(name, value);
+    }
+    let child = pair.slave.spawn_command(command).expect("unlazy starts");
+    (pair.master, child)
+}
+
 impl Pty {
     pub(crate) fn start(args: &[&str], columns: u16, lines: u16) -> Self {
         Self::start_with(args, columns, lines, &[])
@@ -53,24 +69,14 @@ impl Pty {
         lines: u16,
         vars: &[(&str, &str)],
     ) -> Self {
-        let pair = native_pty_system().openpty(size(columns, lines)).expect("a pseudo-terminal");
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_unlazy"));
-        command.args(args);
-        command.env("TERM", "xterm-256color");
-        command.env("XDG_CONFIG_HOME", "/nonexistent");
-        command.env_remove("NO_COLOR");
-        for (name, value) in vars {
-            command.env(name, value);
-        }
-        let child = pair.slave.spawn_command(command).expect("unlazy starts");
-        drop(pair.slave);
+        let (master, child) = spawn(args, size(columns, lines), vars);
         let seen = Seen {
             parser: Parser::new(nonzero(lines), nonzero(columns), 0),
             bytes: Vec::new(),
             over: false,
         };
         let seen = Arc::new((Mutex::new(seen), Condvar::new()));
-        let mut reader = pair.master.try_clone_reader().expect("a reader");
+        let mut reader = master.try_clone_reader().expect("a reader");
         let shared = Arc::clone(&seen);
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
@@ -86,8 +92,28 @@ impl Pty {
                 }
             }
         });
-        let writer = pair.master.take_writer().expect("a writer");
-        Self { master: pair.master, writer, child, seen }
+        let writer = master.take_writer().expect("a writer");
+        Self { master, writer, child, seen }
+    }
+
+    /// Starts it, closes the terminal once there is something on it, and waits for its end.
+    pub(crate) fn hang_up(args: &[&str]) {
+        let (master, mut child) = spawn(args, size(80, 24), &[]);
+        let mut reader = master.try_clone_reader().expect("a reader");
+        let mut bytes = [0; 4096];
+        let mut read = 0;
+        while read < 1000 {
+            read += reader.read(&mut bytes).expect("it draws");
+        }
+        drop((reader, master));
+        let begun = Instant::now();
+        while child.try_wait().expect("waitable").is_none() {
+            if begun.elapsed() > PATIENCE {
+                let _ = child.kill();
+                panic!("it goes on without a terminal");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
