@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     checkpoint::Checkpoint,
-    collect::{Collector, Watch, Wanted},
+    collect::{Collector, Wanted, Watch},
     kept::Kept,
     place::{Place, Roll},
     player::{Goal, Played, Player},
@@ -87,15 +87,7 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(run: Run) -> Self {
-        Self {
-            run,
-            player: None,
-            at: 0,
-            exact: true,
-            job: None,
-            home: None,
-            note: String::new(),
-        }
+        Self { run, player: None, at: 0, exact: true, job: None, home: None, note: String::new() }
     }
 
     /// Whether something is on the way.
@@ -325,4 +317,3 @@ impl Desk {
         }
     }
 }
-

@@ -54,7 +54,10 @@ pub(super) fn shot(judge: &Judge<Collector>, now: u64, kept: &Kept) -> Snapshot 
         calls,
         health: Health {
             kernel: judge.facts().kernel.clone(),
-            probes: judge.closing().map_or(&judge.facts().probes, |closing| &closing.probes).clone(),
+            probes: judge
+                .closing()
+                .map_or(&judge.facts().probes, |closing| &closing.probes)
+                .clone(),
             rules: judged.rules,
             events: judged.events,
             transitions: judged.transitions,
@@ -291,9 +294,10 @@ fn owners(engine: &Engine<Collector>, snapshot: &Snapshot) -> BTreeMap<u64, Stri
         of_cpus.chain(of_mms).chain(of_calls).chain(of_findings).flatten().collect();
     let owners = &engine.observer().counted.owners;
     let name = |id: u64| {
-        let tgid = owners.get(&id).copied().or_else(|| {
-            engine.mm_now(id).map(|mm| mm.tgid).filter(|&tgid| tgid != 0)
-        })?;
+        let tgid = owners
+            .get(&id)
+            .copied()
+            .or_else(|| engine.mm_now(id).map(|mm| mm.tgid).filter(|&tgid| tgid != 0))?;
         Some((id, format!("{}/{tgid}", engine.comm(tgid).unwrap_or("?"))))
     };
     all.into_iter().filter_map(name).collect()

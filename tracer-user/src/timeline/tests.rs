@@ -63,12 +63,7 @@ fn passed(files: &[PathBuf], budget: usize) -> Run {
     pass::pass(&parts, &kept, &AtomicBool::new(false));
     let facts: Arc<Facts> = Arc::new(parts[0].facts().clone());
     let for_open = Arc::clone(&parts);
-    Run {
-        facts,
-        parts: Some(parts),
-        open: Box::new(move |at| place::open(&for_open, at)),
-        kept,
-    }
+    Run { facts, parts: Some(parts), open: Box::new(move |at| place::open(&for_open, at)), kept }
 }
 
 /// A player at the very beginning.
@@ -347,7 +342,10 @@ fn a_live_run_can_be_gone_back_in() {
         let mut live = Live::with(parts[0].facts(), usize::MAX, usize::MAX, NEAR);
         parts[0].play(Range::default(), &mut live).expect("it can be read");
         let followed = live.snapshot();
-        assert_eq!(followed.totals.events, lock(&run.kept).report.as_ref().expect("one").events.total);
+        assert_eq!(
+            followed.totals.events,
+            lock(&run.kept).report.as_ref().expect("one").events.total
+        );
         let mut player = from_the_start(&run);
         for ts in times(&run, 20) {
             play(&mut player, Goal::Time(ts));
@@ -401,7 +399,8 @@ fn what_is_saved_is_a_recording_of_that_span() {
 #[test]
 fn a_snapshot_has_what_the_report_has() {
     for path in golden() {
-        let mut replay = Replay::with(opened(std::slice::from_ref(&path)), usize::MAX, NEAR).expect("one");
+        let mut replay =
+            Replay::with(opened(std::slice::from_ref(&path)), usize::MAX, NEAR).expect("one");
         let snapshot = settle(&mut replay);
         let expected = report(std::slice::from_ref(&path));
         let name = path.display();
@@ -413,7 +412,11 @@ fn a_snapshot_has_what_the_report_has() {
         assert_eq!(states, expected.cpus, "{name}");
         for row in &snapshot.calls {
             assert_eq!(row.coverage.len(), snapshot.cpus.len());
-            assert!(row.kind != CallKind::SyncCore || row.call.known_by != Known::Work || row.call.latency_ns.is_none());
+            assert!(
+                row.kind != CallKind::SyncCore
+                    || row.call.known_by != Known::Work
+                    || row.call.latency_ns.is_none()
+            );
         }
         let slices: u64 = snapshot.timeline.slices.iter().map(|slice| slice.events).sum();
         assert!(slices > 0 && slices <= expected.events.total, "{name}");
