@@ -42,6 +42,27 @@ pub enum Flag {
     OkSingleSlow,
 }
 
+impl Flag {
+    /// Whether it is about the order of accesses to memory.
+    #[must_use]
+    pub const fn is_about_order(self) -> bool {
+        matches!(
+            self,
+            Self::SwitchingLate
+                | Self::SwitchingIgnored
+                | Self::CpumaskLate
+                | Self::UnlazyNomb
+                | Self::CallNomb
+                | Self::CallNombNomutex
+                | Self::DropNomb
+                | Self::UseDropNomb
+                | Self::ExitNomb
+                | Self::UnuseNomb
+                | Self::IpiNomb
+        )
+    }
+}
+
 /// A bug, or a correct change (`ok-...`).
 #[derive(Debug)]
 pub struct Bug {

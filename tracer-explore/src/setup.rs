@@ -142,9 +142,10 @@ pub struct World {
     pub setup: Setup,
     /// What is wrong: bits by [`Flag`].
     pub bugs: u64,
-    /// Whether a task's mm may change while a call looks at it, so that its two loads are told
-    /// apart.
-    pub mms_change: bool,
+    /// Whether a context switch is several steps: what orders its accesses is in question.
+    pub windows: bool,
+    /// Whether the mm of a thread of A may change, and that of a kernel thread.
+    changes: (bool, bool),
 }
 
 impl World {
@@ -152,11 +153,12 @@ impl World {
     #[must_use]
     pub fn new(protocol: &Protocol, setup: Setup, flags: &[Flag]) -> Self {
         let allowed = |step: Step| setup.excluded & 1 << step as u64 == 0;
-        let mms_change = (setup.uses > 0 && allowed(Step::Use))
-            || (setup.exits > 0 && allowed(Step::Exit))
+        let threads = (setup.exits > 0 && allowed(Step::Exit))
             || (setup.execs > 0 && allowed(Step::Exec));
+        let kthreads = setup.uses > 0 && allowed(Step::Use);
+        let windows = setup.fine || flags.iter().any(|flag| flag.is_about_order());
         let bugs = flags.iter().fold(0, |bits, &flag| bits | 1 << flag as u64);
-        Self { protocol: *protocol, setup, bugs, mms_change }
+        Self { protocol: *protocol, setup, bugs, windows, changes: (threads, kthreads) }
     }
 
     /// Whether this is wrong.
@@ -165,11 +167,25 @@ impl World {
         self.bugs & 1 << flag as u64 != 0
     }
 
+    /// Whether an interrupt that calls a function for `membarrier(2)` may leave the core as it was, so
+    /// that it matters if another task runs before its IRET. Else whoever runs next is as well off as
+    /// if it had been switched to a moment later.
+    #[must_use]
+    pub const fn handler_may_not_serialize(&self) -> bool {
+        !self.setup.fine && (self.has(Flag::IpiMb) || self.has(Flag::IrqSkip))
+    }
+
     /// Which tasks are threads of A, threads of B, kernel threads.
     #[must_use]
     pub const fn classes(&self) -> [(u8, u8); 3] {
         let Setup { threads_a: a, threads_b: b, kthreads: k, .. } = self.setup;
         [(0, a), (a, a + b), (a + b, a + b + k)]
+    }
+
+    /// Whether a task's mm may change, so that it matters when it is read.
+    #[must_use]
+    pub const fn mm_changes(&self, task: u8) -> bool {
+        if self.is_kthread(task) { self.changes.1 } else { self.changes.0 }
     }
 
     /// Whether a task is a kernel thread.

@@ -381,6 +381,26 @@ pub mod store {
     }
     /// `x = 1`
     pub const X: u8 = 6 << 5;
+    /// Whether this stores `rq->curr`.
+    #[must_use]
+    pub const fn is_curr(store: u8) -> bool {
+        store >> 5 == 1
+    }
+    /// Whether this stores `loaded_mm`.
+    #[must_use]
+    pub const fn is_loaded(store: u8) -> bool {
+        store >> 5 == 2
+    }
+    /// Whether this stores `is_lazy`.
+    #[must_use]
+    pub const fn is_lazy(store: u8) -> bool {
+        store >> 5 == 3
+    }
+    /// Whether this stores this task's mm.
+    #[must_use]
+    pub const fn is_mm_of(store: u8, task: u8) -> bool {
+        store >> 5 == 4 && (store & 0x1f) >> 2 == task
+    }
     /// `y = 1`
     pub const Y: u8 = 6 << 5 | 1;
 
@@ -418,6 +438,23 @@ pub mod store {
             store
         }
 
+        /// So many of the oldest stores of a CPU reach memory.
+        pub fn drain_some(&mut self, cpu: usize, stores: u8) {
+            for _ in 0..stores {
+                self.drain_one(cpu);
+            }
+        }
+
+        /// The store that lets others pick a task, if it waits: whose, and how many go with it.
+        #[must_use]
+        pub fn releases(&self, task: u8) -> Option<(usize, u8)> {
+            let release = off_cpu(task);
+            self.cpus.iter().enumerate().find_map(|(cpu, c)| {
+                let held = &c.buffer[..usize::from(c.held)];
+                Some((cpu, held.iter().position(|&store| store == release)? as u8 + 1))
+            })
+        }
+
         /// A full barrier: all its stores reach memory before it goes on.
         pub fn drain(&mut self, cpu: usize) {
             while self.cpus[cpu].held > 0 {
@@ -427,6 +464,14 @@ pub mod store {
     }
 
     impl Cpu {
+        /// How many of its stores may have reached memory when another CPU reads what these stores
+        /// write: as many as it takes to make a difference.
+        pub fn prefixes(&self, writes: impl Fn(u8) -> bool) -> impl Iterator<Item = u8> {
+            let held = self.buffer;
+            let with = move |&n: &u8| n == 0 || writes(held[usize::from(n) - 1]);
+            (0..=self.held).filter(with)
+        }
+
         /// Whether this store waits.
         #[must_use]
         pub fn holds(&self, store: u8) -> bool {

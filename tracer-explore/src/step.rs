@@ -30,7 +30,7 @@ macro_rules! steps {
 }
 
 steps! {
-    Drain = "store-drains", "x86-TSO: the oldest store reaches memory";
+    Block = "sleeps", "kernel/sched/core.c:__schedule";
     Syscall = "syscall", "arch/x86/entry/common.c:do_syscall_64";
     Return = "return", "arch/x86/entry/entry_64.S:entry_SYSCALL_64, common_interrupt_return";
     Schedule = "schedule", "kernel/sched/core.c:__schedule";

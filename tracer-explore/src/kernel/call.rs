@@ -2,12 +2,16 @@
 //!
 //! The CPUs are looked at in any order: the kernel goes by their numbers, but numbers mean nothing
 //! here, so that CPUs can be taken for one another.
+//!
+//! Unless every access is asked for (`fine`), they are looked at all at once, with one of them in mind.
+//! That loses nothing: R2 is broken on one CPU, by what that one did and when it was looked at. When
+//! the others were decides only which of them are interrupted, which is no matter to that one.
 
 use super::Run;
 use crate::{
     bug::Flag,
     rules::Rule,
-    state::{PEND_CALL, ghost, mm, pc, store, task},
+    state::{IDLE, PEND_CALL, ghost, mm, pc, store, task},
     tell::Tell,
 };
 use tracer_common::model::{Func, SyncCause};
@@ -36,6 +40,9 @@ impl<T: Tell> Run<'_, T> {
         if self.has(Flag::SingleReturn) && self.s.all.users == 1 {
             self.s.drain(c);
             self.s.tasks[me].pc = pc::CALL_END;
+        } else if !self.w.setup.fine && self.s.all.mutex == 0 {
+            // To begin as late as it can asks for the most.
+            self.call_lock(c);
         }
     }
 
@@ -64,20 +71,43 @@ impl<T: Tell> Run<'_, T> {
     /// `rcu_dereference(cpu_rq(cpu)->curr)`
     pub(super) fn scan_curr(&mut self, c: usize, of: u8) {
         let me = self.me(c);
+        if of == super::ONE_LOOK {
+            return self.scan_all(c);
+        }
+        let (of, stores) = (of & 7, of >> 4);
+        self.s.drain_some(usize::from(of), stores);
         let there = &self.s.cpus[usize::from(of)];
         let curr = if usize::from(of) == c { there.curr } else { there.m_curr };
         let t = &mut self.s.tasks[me];
         t.todo &= !(1 << of);
         t.cur = of | curr << 3;
         t.pc = pc::SCAN_MM;
-        if !self.w.mms_change || usize::from(of) == c {
-            self.scan_mm(c);
+        // Where its mm can't change, it does not matter when that is read.
+        let changes = curr != IDLE && self.w.mm_changes(curr);
+        if !(self.w.setup.fine || changes) || usize::from(of) == c {
+            self.scan_mm(c, 0);
         }
     }
 
-    /// `p->mm == mm`
-    pub(super) fn scan_mm(&mut self, c: usize) {
+    /// The rest of the CPUs, each with its task's mm.
+    fn scan_all(&mut self, c: usize) {
         let me = self.me(c);
+        let todo = std::mem::take(&mut self.s.tasks[me].todo);
+        for of in self.each_cpu().filter(|of| todo & 1 << of != 0) {
+            let there = &self.s.cpus[of];
+            let curr = if of == c { there.curr } else { there.m_curr };
+            let its = self.s.tasks.get(usize::from(curr)).map_or(mm::NONE, |task| task.m_mm);
+            if its == mm::A || self.has(Flag::OkExtraIpi) {
+                self.s.tasks[me].mask |= 1 << of;
+            }
+        }
+        self.s.tasks[me].pc = pc::SEND;
+    }
+
+    /// `p->mm == mm`
+    pub(super) fn scan_mm(&mut self, c: usize, arg: u8) {
+        let me = self.me(c);
+        self.s.drain_some(usize::from(arg & 7), arg >> 4);
         let cur = std::mem::take(&mut self.s.tasks[me].cur);
         let (of, who) = (cur & 7, cur >> 3);
         let its = self.s.tasks.get(usize::from(who)).map_or(mm::NONE, |task| task.m_mm);
@@ -85,6 +115,9 @@ impl<T: Tell> Run<'_, T> {
         let t = &mut self.s.tasks[me];
         if its == mm::A || all {
             t.mask |= 1 << of;
+        }
+        if !self.w.setup.fine {
+            return self.scan_all(c);
         }
         t.pc = if t.todo == 0 { pc::SEND } else { pc::SCAN };
     }
@@ -126,10 +159,7 @@ impl<T: Tell> Run<'_, T> {
         }
         let t = &mut self.s.tasks[me];
         t.mask = others;
-        t.pc = pc::WAIT;
-        if others == 0 {
-            t.pc = pc::CALL_END;
-        }
+        t.pc = if others == 0 { pc::CALL_END } else { pc::WAIT };
     }
 
     /// All have answered: the call returns, and what it promised holds.

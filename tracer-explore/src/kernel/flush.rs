@@ -2,9 +2,10 @@
 //! preemptible.
 //!
 //! Unless every access is asked for (`fine`), the generation is raised and `mm_cpumask` read in one
-//! step, and so are a CPU's `loaded_mm` and `is_lazy`. That loses nothing: a mask that is read later
-//! has more CPUs in it, of those that may have an old generation; and a CPU that is left out by what
-//! is read at two moments is left out by what is read at one of them.
+//! step, and so are `loaded_mm` and `is_lazy` of all CPUs, with one of them in mind. That loses nothing:
+//! a mask that is read later has more CPUs in it, of those that may have an old generation; a CPU that
+//! is left out by what is read at two moments is left out by what is read at one of them; and R3 and
+//! R4 are broken on one CPU, by when that one was looked at.
 
 use super::Run;
 use crate::{
@@ -27,6 +28,9 @@ impl<T: Tell> Run<'_, T> {
         t.pc = pc::FLUSH;
         if tables {
             t.bits |= task::TABLES;
+        }
+        if !self.w.setup.fine {
+            self.flush_raise(c);
         }
     }
 
@@ -68,20 +72,33 @@ impl<T: Tell> Run<'_, T> {
 
     pub(super) fn flush_loaded(&mut self, c: usize, of: u8) {
         let me = self.me(c);
+        let (in_mind, stores) = (of & 7, of >> 4);
+        if of != super::ONE_LOOK {
+            self.s.drain_some(usize::from(in_mind), stores);
+        }
+        if !self.w.setup.fine {
+            let todo = self.s.tasks[me].todo;
+            for of in self.each_cpu().filter(|of| todo & 1 << of != 0) {
+                self.s.tasks[me].cur = of as u8 | self.s.cpus[of].m_loaded << 3;
+                self.flush_lazy(c, 0);
+            }
+            self.s.tasks[me].todo = 0;
+            self.s.tasks[me].pc = pc::FLUSH_SEND;
+            return self.flush_send(c);
+        }
+        let of = in_mind;
         let loaded = self.s.cpus[usize::from(of)].m_loaded;
         let t = &mut self.s.tasks[me];
         t.todo &= !(1 << of);
         t.cur = of | loaded << 3;
         t.pc = pc::FLUSH_LAZY;
-        if !self.w.setup.fine {
-            self.flush_lazy(c);
-        }
     }
 
-    pub(super) fn flush_lazy(&mut self, c: usize) {
+    pub(super) fn flush_lazy(&mut self, c: usize, stores: u8) {
         let me = self.me(c);
         let cur = std::mem::take(&mut self.s.tasks[me].cur);
         let (of, loaded) = (cur & 7, cur >> 3);
+        self.s.drain_some(usize::from(of), stores);
         let lazy = self.s.cpus[usize::from(of)].m_lazy != 0;
         let has_it = match loaded {
             _ if !self.w.protocol.flush_looks_at_mm => true,

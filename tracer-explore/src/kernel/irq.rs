@@ -46,7 +46,7 @@ impl<T: Tell> Run<'_, T> {
                 self.tell_sync(c, curr, SyncCause::IpiSyncCore);
                 self.serialize(c);
             }
-            Func::Mb if self.has(Flag::IpiNomb) => {}
+            // With or without a barrier: its answer is a store behind all that it has stored.
             _ => self.s.drain(c),
         }
         self.s.tasks[holder].mask &= !(1 << c);

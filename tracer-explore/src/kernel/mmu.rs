@@ -1,9 +1,15 @@
 //! `arch/x86/mm/tlb.c`: `switch_mm_irqs_off`, `enter_lazy_tlb`, `leave_mm`.
 //!
-//! Interrupts are off in all of it. Unless every access is asked for (`fine`), what is between the
-//! change of `mm_cpumask` and the CR3 write is one step. That loses nothing: another CPU's flush that
-//! comes in between is one that comes after it, but for the generation, which is then read too early;
-//! and whatever serializes does so as early as it can, which covers the fewest calls.
+//! Interrupts are off in all of it. Unless its inner order is in question
+//! ([`windows`](crate::setup::World::windows)), all of a context switch is one step. That loses nothing
+//! where the order is right. What another CPU does in the middle of it is one of:
+//! - a look at `rq->curr`, which finds the old task or the new one: it might have come before or after.
+//!   Whatever serializes then does so later, which covers more calls, not fewer;
+//! - a flush that raises the generation before this CPU reads it: it might have come before; and if
+//!   it then finds the CPU not lazy and its `mm_cpumask` set, or `LOADED_MM_SWITCHING`, it interrupts
+//!   it for nothing, which serializes once more;
+//! - a flush that raises it after it was read: the barrier before the read has let everybody know of
+//!   `is_lazy` and `mm_cpumask`, so this CPU is interrupted, as if the flush had come after the switch.
 
 use super::Run;
 use crate::{
@@ -48,13 +54,22 @@ impl<T: Tell> Run<'_, T> {
             if !self.w.has(Flag::SwitchingLate) {
                 self.s.store(c, store::loaded(mm::SWITCHING));
             }
+            if !self.w.windows {
+                self.switch_mask(c);
+            }
         } else if reload || (was_lazy && self.w.has(Flag::OkAlwaysFlush)) {
             cpu.swm = swm::GEN;
+            if !self.w.windows {
+                self.switch_gen(c);
+            }
         } else if !was_lazy || (self.w.protocol.invlpgb && to == mm::A) {
             // Two threads of a process; or a global ASID, which is never behind.
             self.end_switch_mm(c);
         } else {
             cpu.swm = swm::SAME;
+            if !self.w.windows {
+                self.switch_same(c);
+            }
         }
     }
 

@@ -16,6 +16,9 @@ impl<T: Tell> Run<'_, T> {
     /// never less.
     pub(super) fn schedule(&mut self, c: usize, next: u8, preempt: bool) {
         self.s.drain(c);
+        if let Some((of, stores)) = self.s.releases(next) {
+            self.s.drain_some(of, stores);
+        }
         let prev = self.s.cpus[c].curr;
         let (prev_mm, next_mm) = (self.s.mm_of(prev), self.s.mm_of(next));
         let active = self.s.active(c);

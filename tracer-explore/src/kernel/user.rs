@@ -56,8 +56,9 @@ impl<T: Tell> Run<'_, T> {
     }
 
     /// `x` is read after `y` was stored.
-    pub(super) fn load_x(&mut self, c: usize) {
+    pub(super) fn load_x(&mut self, c: usize, arg: u8) {
         let me = self.me(c);
+        self.s.drain_some(usize::from(arg & 7), arg >> 4);
         self.s.all.read_x = 1 + (self.s.all.x | u8::from(self.s.cpus[c].holds(store::X)));
         if self.w.is_kthread(me as u8) {
             self.s.tasks[me].bits &= !task::THEN_LOADS;
@@ -68,8 +69,9 @@ impl<T: Tell> Run<'_, T> {
     }
 
     /// `y` is read after the call that came after the store of `x`.
-    pub(super) fn load_y(&mut self, c: usize) {
+    pub(super) fn load_y(&mut self, c: usize, arg: u8) {
         let me = self.me(c);
+        self.s.drain_some(usize::from(arg & 7), arg >> 4);
         self.s.all.read_y = 1 + (self.s.all.y | u8::from(self.s.cpus[c].holds(store::Y)));
         self.s.tasks[me].bits &= !task::TESTS;
         self.s.tasks[me].pc = pc::USER;

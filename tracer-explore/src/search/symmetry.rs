@@ -6,7 +6,7 @@
 
 use crate::{
     setup::World,
-    state::{CPUS, IDLE, PEND_CALL, State, TASKS, pc, ret},
+    state::{CPUS, Cpu, IDLE, PEND_CALL, State, TASKS, Task, pc, ret},
 };
 use zerocopy::IntoBytes;
 
@@ -21,12 +21,42 @@ struct Renaming {
     masks: [u8; 1 << CPUS],
     /// By mask of tasks; [`PEND_CALL`] stays.
     pends: [u8; 128],
+    /// By new number: which CPU it was.
+    from_cpus: [u8; CPUS],
+    /// Likewise of tasks.
+    from_tasks: [u8; TASKS],
 }
 
 /// All renamings of a world.
 #[derive(Clone, Debug)]
 pub struct Symmetry {
     renamings: Vec<Renaming>,
+    /// The CPUs, and each class of tasks: the first, and the one after the last.
+    classes: Vec<(u8, u8)>,
+}
+
+/// What no renaming changes about each CPU and each task: whoever is first by it comes first. This
+/// leaves one renaming to be looked at, or a few.
+struct Keys {
+    cpus: [u64; CPUS],
+    tasks: [u32; TASKS],
+}
+
+impl Keys {
+    fn new(s: &State) -> Self {
+        let task = |t: &Task| u32::from_le_bytes([t.bits, t.mm, t.flush_gen, t.pc]);
+        let cpu = |c: &Cpu| {
+            let curr = s.tasks.get(usize::from(c.curr)).map_or(u32::MAX, task);
+            let own = u32::from_le_bytes([
+                c.g ^ c.slot << 5,
+                c.loaded ^ c.lazy << 3 ^ c.active << 4,
+                c.swm ^ c.at << 3 ^ c.ipi << 5,
+                c.held ^ c.rq_state << 4 ^ c.m_loaded << 5,
+            ]);
+            u64::from(curr) << 32 | u64::from(own)
+        };
+        Self { cpus: s.cpus.each_ref().map(cpu), tasks: s.tasks.each_ref().map(task) }
+    }
 }
 
 /// All orders of `0..n`.
@@ -66,7 +96,25 @@ impl Renaming {
         for (mask, to) in pends.iter_mut().enumerate() {
             *to = bits(mask, &tasks[..TASKS]) | mask as u8 & PEND_CALL;
         }
-        Self { cpus, tasks, masks, pends }
+        let (mut from_cpus, mut from_tasks) = ([0; CPUS], [0; TASKS]);
+        for (from, &to) in cpus.iter().enumerate() {
+            from_cpus[usize::from(to)] = from as u8;
+        }
+        for (from, &to) in tasks[..TASKS].iter().enumerate() {
+            from_tasks[usize::from(to)] = from as u8;
+        }
+        Self { cpus, tasks, masks, pends, from_cpus, from_tasks }
+    }
+
+    /// Whether it puts what is alike into the order of these keys.
+    fn sorts(&self, keys: &Keys, world: &[(u8, u8)]) -> bool {
+        let cpu = |to: u8| keys.cpus[usize::from(self.from_cpus[usize::from(to)])];
+        let task = |to: u8| keys.tasks[usize::from(self.from_tasks[usize::from(to)])];
+        let [cpus, classes @ ..] = world else { return true };
+        (cpus.0 + 1..cpus.1).all(|to| cpu(to - 1) <= cpu(to))
+            && classes
+                .iter()
+                .all(|&(first, end)| (first + 1..end).all(|to| task(to - 1) <= task(to)))
     }
 
     fn task(&self, task: u8) -> u8 {
@@ -129,6 +177,8 @@ impl Symmetry {
     #[must_use]
     pub fn new(world: &World) -> Self {
         let mut renamings = Vec::new();
+        let mut classes = vec![(0, world.setup.cpus)];
+        classes.extend(world.classes());
         let [a, b, k] = world.classes().map(|(from, to)| (from, orders(to - from)));
         for cpus in orders(world.setup.cpus) {
             for a_order in &a.1 {
@@ -145,13 +195,13 @@ impl Symmetry {
                         .concat();
                         renamings.push(Renaming::new(&cpus, &tasks));
                         if !world.setup.symmetry {
-                            return Self { renamings };
+                            return Self { renamings, classes: vec![(0, 0)] };
                         }
                     }
                 }
             }
         }
-        Self { renamings }
+        Self { renamings, classes }
     }
 
     /// How many there are.
@@ -169,7 +219,9 @@ impl Symmetry {
     /// The number of a state: the same for all that are one.
     #[must_use]
     pub fn number(&self, s: &State) -> u64 {
-        self.renamings.iter().map(|renaming| hash(&renaming.apply(s))).min().unwrap_or(0)
+        let keys = Keys::new(s);
+        let sorting = self.renamings.iter().filter(|renaming| renaming.sorts(&keys, &self.classes));
+        sorting.map(|renaming| hash(&renaming.apply(s))).min().unwrap_or(0)
     }
 }
 
