@@ -75,7 +75,7 @@ pub struct Bug {
     /// What is found, in `setup`; nothing for a correct change.
     pub expect: &'static [Rule],
     /// What the steps ask for.
-    pub flag: Flag,
+    pub flags: &'static [Flag],
     /// Bounds in which it shows.
     pub setup: fn() -> Setup,
 }
@@ -136,7 +136,7 @@ pub const BUGS: &[Bug] = &[
         about: "finish_task_switch does not serialize",
         recreates: "takes back 70216e18e519",
         expect: &[Rule::R1, Rule::R2],
-        flag: Flag::LazyNosync,
+        flags: &[Flag::LazyNosync],
         setup: call,
     },
     Bug {
@@ -144,7 +144,7 @@ pub const BUGS: &[Bug] = &[
         about: "SYNC_CORE sends ipi_mb",
         recreates: "takes back 758c9373d841",
         expect: &[Rule::R2],
-        flag: Flag::IpiMb,
+        flags: &[Flag::IpiMb],
         setup: call_one,
     },
     Bug {
@@ -152,7 +152,7 @@ pub const BUGS: &[Bug] = &[
         about: "sync_core_before_usermode does nothing in an interrupt",
         recreates: "takes back a493d1ca1a03",
         expect: &[Rule::R2],
-        flag: Flag::IrqSkip,
+        flags: &[Flag::IrqSkip],
         setup: three_threads,
     },
     Bug {
@@ -160,7 +160,7 @@ pub const BUGS: &[Bug] = &[
         about: "the call leaves out the CPU that it runs on",
         recreates: "takes back e45cdc71d1fa",
         expect: &[Rule::R2],
-        flag: Flag::CallerSkip,
+        flags: &[Flag::CallerSkip],
         setup: call_one,
     },
     Bug {
@@ -168,7 +168,7 @@ pub const BUGS: &[Bug] = &[
         about: "the call sends no IPI",
         recreates: OURS,
         expect: &[Rule::R2],
-        flag: Flag::IpiLost,
+        flags: &[Flag::IpiLost],
         setup: call_one,
     },
     Bug {
@@ -176,7 +176,7 @@ pub const BUGS: &[Bug] = &[
         about: "SYNC_CORE returns at once if mm_users is 1, as the other commands may",
         recreates: "the other half of e45cdc71d1fa",
         expect: &[Rule::R2],
-        flag: Flag::SingleReturn,
+        flags: &[Flag::SingleReturn],
         setup: call_alone,
     },
     Bug {
@@ -184,7 +184,7 @@ pub const BUGS: &[Bug] = &[
         about: "context_switch does not copy membarrier_state",
         recreates: "takes back the half of 227a4aadc75b that is in context_switch",
         expect: &[Rule::R6],
-        flag: Flag::RqStale,
+        flags: &[Flag::RqStale],
         setup: call_b,
     },
     Bug {
@@ -192,7 +192,7 @@ pub const BUGS: &[Bug] = &[
         about: "a registration leaves out the CPU that it runs on",
         recreates: "takes back ce29ddc47b91",
         expect: &[Rule::R6],
-        flag: Flag::RegSkip,
+        flags: &[Flag::RegSkip],
         setup: register,
     },
     Bug {
@@ -200,7 +200,7 @@ pub const BUGS: &[Bug] = &[
         about: "exec_mmap does not clear rq->membarrier_state",
         recreates: "takes back the half of 227a4aadc75b that is in exec",
         expect: &[Rule::R6],
-        flag: Flag::ExecNorq,
+        flags: &[Flag::ExecNorq],
         setup: exec,
     },
     Bug {
@@ -208,7 +208,7 @@ pub const BUGS: &[Bug] = &[
         about: "kthread_use_mm does not copy membarrier_state",
         recreates: "takes back half of 618758ed3a4f",
         expect: &[Rule::R6],
-        flag: Flag::UseNorq,
+        flags: &[Flag::UseNorq],
         setup: use_mm,
     },
     Bug {
@@ -216,7 +216,7 @@ pub const BUGS: &[Bug] = &[
         about: "LOADED_MM_SWITCHING is stored after the generation was read",
         recreates: "the mis-ordered backport of fea4e317f9e7 (6.1.170 to 6.1.176)",
         expect: &[Rule::R3],
-        flag: Flag::SwitchingLate,
+        flags: &[Flag::SwitchingLate],
         setup: flush,
     },
     Bug {
@@ -224,7 +224,7 @@ pub const BUGS: &[Bug] = &[
         about: "should_flush_tlb takes LOADED_MM_SWITCHING for a foreign mm",
         recreates: "takes back fea4e317f9e7",
         expect: &[Rule::R3],
-        flag: Flag::SwitchingIgnored,
+        flags: &[Flag::SwitchingIgnored],
         setup: flush,
     },
     Bug {
@@ -232,7 +232,7 @@ pub const BUGS: &[Bug] = &[
         about: "the generation is read before the CPU is in mm_cpumask",
         recreates: "the order that 71b3c126e611 made safe",
         expect: &[Rule::R3],
-        flag: Flag::CpumaskLate,
+        flags: &[Flag::CpumaskLate],
         setup: flush,
     },
     Bug {
@@ -240,7 +240,7 @@ pub const BUGS: &[Bug] = &[
         about: "unlazying takes any generation for the current one",
         recreates: "the check that 94b1b03b519b introduced",
         expect: &[Rule::R3],
-        flag: Flag::UnlazyNogen,
+        flags: &[Flag::UnlazyNogen],
         setup: flush_lazy,
     },
     Bug {
@@ -248,7 +248,7 @@ pub const BUGS: &[Bug] = &[
         about: "unlazying behind the generation writes CR3 and does not catch up",
         recreates: OURS,
         expect: &[Rule::R3],
-        flag: Flag::UnlazyNoflush,
+        flags: &[Flag::UnlazyNoflush],
         setup: flush_lazy,
     },
     Bug {
@@ -256,7 +256,7 @@ pub const BUGS: &[Bug] = &[
         about: "a flush that frees page tables skips lazy CPUs",
         recreates: "the exception that 145f573b89a6 and 97807813fe70 made",
         expect: &[Rule::R4],
-        flag: Flag::TablesSkip,
+        flags: &[Flag::TablesSkip],
         setup: tables,
     },
     Bug {
@@ -264,7 +264,7 @@ pub const BUGS: &[Bug] = &[
         about: "a CPU that borrows an mm holds no reference to it",
         recreates: OURS,
         expect: &[Rule::R5],
-        flag: Flag::LazyDrop,
+        flags: &[Flag::LazyDrop],
         setup: exit,
     },
     Bug {
@@ -272,7 +272,7 @@ pub const BUGS: &[Bug] = &[
         about: "no smp_mb between the store of is_lazy and the load of the generation",
         recreates: "takes back 83b0177a6c48",
         expect: &[Rule::R3],
-        flag: Flag::UnlazyNomb,
+        flags: &[Flag::UnlazyNomb],
         setup: flush_lazy,
     },
     Bug {
@@ -280,7 +280,7 @@ pub const BUGS: &[Bug] = &[
         about: "no smp_mb at the call's beginning; taking the mutex is one on x86",
         recreates: OURS,
         expect: &[],
-        flag: Flag::CallNomb,
+        flags: &[Flag::CallNomb],
         setup: order,
     },
     Bug {
@@ -288,23 +288,39 @@ pub const BUGS: &[Bug] = &[
         about: "no smp_mb at the call's beginning, and no mutex",
         recreates: OURS,
         expect: &[Rule::Order],
-        flag: Flag::CallNombNomutex,
+        flags: &[Flag::CallNombNomutex],
         setup: order,
     },
     Bug {
         name: "drop-nomb",
-        about: "mmdrop_lazy_tlb in finish_task_switch is no barrier",
+        about: "mmdrop_lazy_tlb in finish_task_switch is no barrier; unlazying has one of its own",
         recreates: OURS,
+        expect: &[],
+        flags: &[Flag::DropNomb],
+        setup: order,
+    },
+    Bug {
+        name: "unlazy-drop-nomb",
+        about: "neither of the two is a barrier",
+        recreates: "83b0177a6c48 not there yet, and drop-nomb",
         expect: &[Rule::Order],
-        flag: Flag::DropNomb,
+        flags: &[Flag::UnlazyNomb, Flag::DropNomb],
         setup: order,
     },
     Bug {
         name: "use-drop-nomb",
-        about: "mmdrop_lazy_tlb in kthread_use_mm is no barrier",
+        about: "mmdrop_lazy_tlb in kthread_use_mm is no barrier; switch_mm_irqs_off has one or writes CR3",
         recreates: "half of what 618758ed3a4f asks for",
+        expect: &[],
+        flags: &[Flag::UseDropNomb],
+        setup: order_use,
+    },
+    Bug {
+        name: "use-nomb",
+        about: "neither of the two is a barrier",
+        recreates: "83b0177a6c48 not there yet, and use-drop-nomb",
         expect: &[Rule::Order],
-        flag: Flag::UseDropNomb,
+        flags: &[Flag::UnlazyNomb, Flag::UseDropNomb],
         setup: order_use,
     },
     Bug {
@@ -312,7 +328,7 @@ pub const BUGS: &[Bug] = &[
         about: "no smp_mb before exit_mm clears tsk->mm: stores of x86 stay in order",
         recreates: "takes back 5bc78502322a",
         expect: &[],
-        flag: Flag::ExitNomb,
+        flags: &[Flag::ExitNomb],
         setup: order_exit,
     },
     Bug {
@@ -320,7 +336,7 @@ pub const BUGS: &[Bug] = &[
         about: "no smp_mb before kthread_unuse_mm clears tsk->mm: stores of x86 stay in order",
         recreates: "takes back the other half of 618758ed3a4f",
         expect: &[],
-        flag: Flag::UnuseNomb,
+        flags: &[Flag::UnuseNomb],
         setup: order_use,
     },
     Bug {
@@ -328,7 +344,7 @@ pub const BUGS: &[Bug] = &[
         about: "ipi_mb does nothing: its interrupt's IRET, or the switch on its way, is a barrier",
         recreates: OURS,
         expect: &[],
-        flag: Flag::IpiNomb,
+        flags: &[Flag::IpiNomb],
         setup: order,
     },
     Bug {
@@ -336,7 +352,7 @@ pub const BUGS: &[Bug] = &[
         about: "the call interrupts every CPU",
         recreates: OURS,
         expect: &[],
-        flag: Flag::OkExtraIpi,
+        flags: &[Flag::OkExtraIpi],
         setup: call,
     },
     Bug {
@@ -344,7 +360,7 @@ pub const BUGS: &[Bug] = &[
         about: "unlazying always writes CR3",
         recreates: OURS,
         expect: &[],
-        flag: Flag::OkAlwaysFlush,
+        flags: &[Flag::OkAlwaysFlush],
         setup: flush_lazy,
     },
     Bug {
@@ -352,7 +368,7 @@ pub const BUGS: &[Bug] = &[
         about: "nothing is kept lazily: a kernel thread runs on init_mm",
         recreates: "what x86 could choose between 4.14 and 4.19 (b956575bed91)",
         expect: &[],
-        flag: Flag::OkEager,
+        flags: &[Flag::OkEager],
         setup: call,
     },
     Bug {
@@ -360,7 +376,7 @@ pub const BUGS: &[Bug] = &[
         about: "every flush interrupts lazy CPUs, too",
         recreates: OURS,
         expect: &[],
-        flag: Flag::OkFlushLazy,
+        flags: &[Flag::OkFlushLazy],
         setup: flush_lazy,
     },
     Bug {
@@ -368,7 +384,7 @@ pub const BUGS: &[Bug] = &[
         about: "kthread_use_mm writes CR3 though the mm is loaded already",
         recreates: OURS,
         expect: &[],
-        flag: Flag::OkUseReload,
+        flags: &[Flag::OkUseReload],
         setup: use_mm,
     },
     Bug {
@@ -376,7 +392,7 @@ pub const BUGS: &[Bug] = &[
         about: "finish_task_switch does not serialize, but every return to user mode does",
         recreates: OURS,
         expect: &[],
-        flag: Flag::OkExitSync,
+        flags: &[Flag::OkExitSync],
         setup: call,
     },
     Bug {
@@ -384,7 +400,7 @@ pub const BUGS: &[Bug] = &[
         about: "a registration takes the long way even if mm_users is 1",
         recreates: OURS,
         expect: &[],
-        flag: Flag::OkSingleSlow,
+        flags: &[Flag::OkSingleSlow],
         setup: register,
     },
 ];

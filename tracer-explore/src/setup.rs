@@ -213,6 +213,9 @@ impl World {
         }
         let registered = !setup.private && setup.registrations == 0;
         let threads = setup.threads_a + setup.threads_b;
+        for c in &mut s.cpus {
+            (c.curr, c.m_curr, c.prev) = (IDLE, IDLE, IDLE);
+        }
         for cpu in 0..setup.cpus {
             let c = &mut s.cpus[usize::from(cpu)];
             let runs = if cpu < threads { cpu } else { IDLE };

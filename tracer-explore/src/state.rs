@@ -422,9 +422,9 @@ pub mod store {
             if c.held == 0 {
                 return 0;
             }
+            c.buffer[0] = 0;
             c.buffer.rotate_left(1);
             c.held -= 1;
-            c.buffer[usize::from(c.held)] = 0;
             let arg = store & 0x1f;
             match store >> 5 {
                 1 => c.m_curr = arg,

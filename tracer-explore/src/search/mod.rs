@@ -57,6 +57,8 @@ pub struct Status {
     pub bytes: u64,
     /// Time since it began.
     pub elapsed: Duration,
+    /// Rules that were broken so far: bits.
+    pub broken: u8,
 }
 
 /// How a search ended.
@@ -190,11 +192,12 @@ impl Search<'_> {
                 status.states = self.shards.iter().map(|shard| shard.len() as u64).sum();
                 status.waiting = (level.len() + next.iter().map(Vec::len).sum::<usize>()) as u64;
                 status.elapsed = began.elapsed();
+                let found = Rule::ALL.iter().filter(|rule| self.broken[**rule as usize].is_some());
+                let found = found.fold(0, |bits, rule| bits | rule.bit());
+                status.broken = found;
                 if !watch(status) {
                     return End::Stopped;
                 }
-                let found = Rule::ALL.iter().filter(|rule| self.broken[**rule as usize].is_some());
-                let found = found.fold(0, |bits, rule| bits | rule.bit());
                 if limits.enough != 0 && limits.enough & !found == 0 {
                     return End::Enough;
                 }

@@ -286,11 +286,26 @@ mod tests {
                 all
             };
             let expected = following(&at);
+            for renaming in &symmetry.renamings {
+                for &action in &out {
+                    let mut to = at;
+                    kernel::apply(&world, &mut to, action, &mut Silent);
+                    let renamed = renaming.apply(&to);
+                    assert_eq!(symmetry.number(&renamed), symmetry.number(&to), "{action:?}: {to:?}");
+                }
+            }
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let renaming = &symmetry.renamings[(seed >> 40) as usize % symmetry.len()];
             let renamed = renaming.apply(&at);
             assert_eq!(symmetry.number(&renamed), symmetry.number(&at));
-            assert_eq!(following(&renamed), expected, "{at:?}");
+            let there = following(&renamed);
+            for &action in &out {
+                let mut to = at;
+                kernel::apply(&world, &mut to, action, &mut Silent);
+                let found = there.iter().any(|(number, ..)| *number == symmetry.number(&to));
+                assert!(found, "{action:?} of {at:?}, named otherwise, leads elsewhere");
+            }
+            assert_eq!(there, expected, "{at:?}");
             numbers.push(symmetry.number(&at));
             if out.is_empty() {
                 at = world.begin();
