@@ -64,23 +64,33 @@ pub const PROTOCOLS: &[Protocol] = &[
     Protocol {
         name: "linux-6.12-repaired",
         about: "Linux 6.12 whose kthread_use_mm serializes when it takes a registered mm that the \
-                thread had borrowed",
+                thread had borrowed, and whose call looks again at rq->curr before it leaves a CPU out",
+        use_syncs: true,
+        scan_rechecks: true,
+        ..LINUX
+    },
+    Protocol {
+        name: "linux-6.12-use-syncs",
+        about: "the first half of the repair alone",
         use_syncs: true,
         ..LINUX
     },
     Protocol {
         name: "sync-on-logical-switch",
-        about: "the mail's rule: whatever makes a registered mm the logical one serializes",
+        about: "the mail's rule: whatever makes a registered mm the logical one serializes (and the \
+                call looks again)",
         finish_syncs: false,
         logical_syncs: true,
+        scan_rechecks: true,
         ..LINUX
     },
     Protocol {
         name: "exit-lazy-tlb",
         about: "the patch that the mail answers: a hook where an mm ceases to be lazy serializes, in \
-                context_switch and in kthread_use_mm",
+                context_switch and in kthread_use_mm (and the call looks again)",
         finish_syncs: false,
         exit_lazy_syncs: true,
+        scan_rechecks: true,
         ..LINUX
     },
     Protocol {

@@ -57,6 +57,22 @@ fn each_repair_holds() {
     }
 }
 
+/// A second hole, with no kernel thread in it: a call reads `rq->curr`, that task makes room for a
+/// sibling, goes elsewhere and exits; then the call reads its mm, which is none, and leaves out the
+/// CPU on which the sibling runs. `kthread_unuse_mm` opens the same one.
+#[test]
+fn a_task_that_exits_while_it_is_looked_at_hides_its_sibling() {
+    let exits = Setup { calls: 1, exits: 1, ..Setup::new(3, 3, 0, 0) };
+    let outcome = search(
+        &world("linux-6.12", exits),
+        &Limits { enough: Rule::R2.bit(), ..Limits::default() },
+        &mut |_| true,
+    );
+    let broken = outcome.of(Rule::R2).expect("R2 is broken");
+    assert!(broken.path.iter().any(|action| action.step == Step::Exit));
+    assert_eq!(self::broken(&explore("linux-6.12-use-syncs", small())), [Rule::R2]);
+}
+
 /// The discipline (R1) is given up, and the promise (R2) is kept all the same; but not where flushes
 /// are broadcast.
 #[test]

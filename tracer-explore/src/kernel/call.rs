@@ -112,7 +112,14 @@ impl<T: Tell> Run<'_, T> {
         let (of, who) = (cur & 7, cur >> 3);
         let its = self.s.tasks.get(usize::from(who)).map_or(mm::NONE, |task| task.m_mm);
         let all = self.has(Flag::OkExtraIpi);
+        let there = &self.s.cpus[usize::from(of)];
         let t = &mut self.s.tasks[me];
+        if self.w.protocol.scan_rechecks && its != mm::A && there.m_curr != who {
+            // Whoever runs there now may have come from that task without a change of the mm.
+            t.todo |= 1 << of;
+            t.pc = pc::SCAN;
+            return;
+        }
         if its == mm::A || all {
             t.mask |= 1 << of;
         }
