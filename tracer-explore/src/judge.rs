@@ -191,13 +191,7 @@ pub fn agree(world: &World, most: usize) -> Agreement {
 }
 
 impl Agreement {
-    fn compare(
-        &mut self,
-        broken: u8,
-        before: &Judge,
-        after: &Judge,
-        way: &[crate::step::Action],
-    ) {
+    fn compare(&mut self, broken: u8, before: &Judge, after: &Judge, way: &[crate::step::Action]) {
         self.steps += 1;
         self.r7 += after.tally().rules[6].findings - before.tally().rules[6].findings;
         let (before, after) = (before.counts(), after.counts());

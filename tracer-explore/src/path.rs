@@ -10,9 +10,7 @@ use crate::{
 };
 use tracer_common::{
     model::{Config, Event, Promise},
-    wire::{
-        self, Frame, INIT_MM, Site, membarrier_state as bit, switch_flags, tlb_reason,
-    },
+    wire::{self, Frame, INIT_MM, Site, membarrier_state as bit, switch_flags, tlb_reason},
 };
 
 /// Time between two events, in nanoseconds: more than any clock is off.

@@ -153,8 +153,8 @@ impl World {
     #[must_use]
     pub fn new(protocol: &Protocol, setup: Setup, flags: &[Flag]) -> Self {
         let allowed = |step: Step| setup.excluded & 1 << step as u64 == 0;
-        let threads = (setup.exits > 0 && allowed(Step::Exit))
-            || (setup.execs > 0 && allowed(Step::Exec));
+        let threads =
+            (setup.exits > 0 && allowed(Step::Exit)) || (setup.execs > 0 && allowed(Step::Exec));
         let kthreads = setup.uses > 0 && allowed(Step::Use);
         let windows = setup.fine || flags.iter().any(|flag| flag.is_about_order());
         let bugs = flags.iter().fold(0, |bits, &flag| bits | 1 << flag as u64);

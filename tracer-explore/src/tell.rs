@@ -306,8 +306,7 @@ impl<T: Tell> Run<'_, T> {
             return;
         }
         let private = self.w.setup.private;
-        let cmd =
-            if private { cmd::PRIVATE_EXPEDITED } else { cmd::PRIVATE_EXPEDITED_SYNC_CORE };
+        let cmd = if private { cmd::PRIVATE_EXPEDITED } else { cmd::PRIVATE_EXPEDITED_SYNC_CORE };
         if end {
             self.private(c, true);
             self.membarrier(c, cmd, true);

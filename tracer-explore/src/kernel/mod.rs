@@ -238,7 +238,11 @@ impl Choices<'_> {
             pc::EXITED => self.next(Step::Schedule),
             pc::SEND => self.may(Step::Send),
             pc::WAIT if t.mask == 0 => {
-                self.may(if t.bits & task::REGISTERS == 0 { Step::CallEnd } else { Step::RegisterEnd });
+                self.may(if t.bits & task::REGISTERS == 0 {
+                    Step::CallEnd
+                } else {
+                    Step::RegisterEnd
+                });
             }
             pc::FLUSH => self.may(Step::FlushRaise),
             pc::FLUSH_MASK => self.may(Step::FlushMask),

@@ -226,7 +226,11 @@ impl Search<'_> {
         let grows: usize = next
             .iter()
             .zip(new)
-            .map(|(next, &more)| if next.len() + more > next.capacity() { next.capacity() } else { 0 })
+            .map(
+                |(next, &more)| {
+                    if next.len() + more > next.capacity() { next.capacity() } else { 0 }
+                },
+            )
             .sum();
         let made: usize =
             made.iter().flat_map(|made| &made.new).map(|new| new.capacity() * 184).sum();

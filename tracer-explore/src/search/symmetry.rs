@@ -187,12 +187,9 @@ impl Symmetry {
                         let moved = |(from, order): (u8, &Vec<u8>)| {
                             order.iter().map(|n| n + from).collect::<Vec<_>>()
                         };
-                        let tasks = [
-                            moved((a.0, a_order)),
-                            moved((b.0, b_order)),
-                            moved((k.0, k_order)),
-                        ]
-                        .concat();
+                        let tasks =
+                            [moved((a.0, a_order)), moved((b.0, b_order)), moved((k.0, k_order))]
+                                .concat();
                         renamings.push(Renaming::new(&cpus, &tasks));
                         if !world.setup.symmetry {
                             return Self { renamings, classes: vec![(0, 0)] };
@@ -291,7 +288,11 @@ mod tests {
                     let mut to = at;
                     kernel::apply(&world, &mut to, action, &mut Silent);
                     let renamed = renaming.apply(&to);
-                    assert_eq!(symmetry.number(&renamed), symmetry.number(&to), "{action:?}: {to:?}");
+                    assert_eq!(
+                        symmetry.number(&renamed),
+                        symmetry.number(&to),
+                        "{action:?}: {to:?}"
+                    );
                 }
             }
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

@@ -252,7 +252,8 @@ fn said(outcome: &Outcome) -> (&'static str, Exit) {
 
 fn told(world: &World, args: &Args, outcome: &Outcome, said: &str) -> Vec<String> {
     let Setup { cpus, threads_a, threads_b, kthreads, .. } = world.setup;
-    let bugs = if args.bug.is_empty() { String::new() } else { format!(" + {}", args.bug.join(" + ")) };
+    let bugs =
+        if args.bug.is_empty() { String::new() } else { format!(" + {}", args.bug.join(" + ")) };
     let s = &world.setup;
     let bounds = [
         (s.calls, "calls"),
@@ -358,7 +359,9 @@ fn counterexample(
         }
         let excused = judged.tally().rules.iter().map(|rule| rule.excused).sum::<u64>();
         if judged.findings().is_empty() && broken.rule.model().is_some() {
-            println!("The model core, told only what probes would see: nothing ({excused} excused).");
+            println!(
+                "The model core, told only what probes would see: nothing ({excused} excused)."
+            );
         }
     }
     if let Some(output) = &args.output {
@@ -371,7 +374,10 @@ fn counterexample(
 fn agree(world: &World, states: usize) -> anyhow::Result<Exit> {
     let agreed = judge::agree(world, states);
     println!("{} states, {} steps judged by both", count(agreed.states), count(agreed.steps));
-    println!("{:<6} {:>10} {:>10} {:>12} {:>12}", "rule", "both", "doubted", "only search", "only model");
+    println!(
+        "{:<6} {:>10} {:>10} {:>12} {:>12}",
+        "rule", "both", "doubted", "only search", "only model"
+    );
     let mut same = agreed.r7 == 0;
     for rule in Rule::ALL.into_iter().filter(|rule| rule.model().is_some()) {
         let n = rule as usize;

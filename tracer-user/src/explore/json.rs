@@ -1,9 +1,7 @@
 //! `unlazy.explore/1`: what came of a search, for programs.
 
 use serde::Serialize;
-use tracer_explore::{
-    path, rules::Rule, search::Outcome, setup::World, step::Step,
-};
+use tracer_explore::{path, rules::Rule, search::Outcome, setup::World, step::Step};
 
 use super::verdict;
 

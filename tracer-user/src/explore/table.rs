@@ -64,7 +64,8 @@ pub fn lines(world: &World, walk: &Walk) -> Vec<String> {
             let step = if line == 0 { (number + 1).to_string() } else { String::new() };
             let text = if line == 0 { text.clone() } else { format!("  {text}") };
             let here = usize::from(action.cpu);
-            let row = row(cpus, WIDTH, |cpu| if cpu == here { text.clone() } else { String::new() });
+            let row =
+                row(cpus, WIDTH, |cpu| if cpu == here { text.clone() } else { String::new() });
             out.push(format!("{step:>4}  {row}").trim_end().to_owned());
         }
     }
@@ -119,7 +120,11 @@ fn describe(world: &World, event: &Event) -> Option<String> {
                 _ => "C",
             };
             let behind = w.slot_gen < w.mm_gen;
-            let gen_of = if behind { format!(", gen {} of {}", w.slot_gen, w.mm_gen) } else { String::new() };
+            let gen_of = if behind {
+                format!(", gen {} of {}", w.slot_gen, w.mm_gen)
+            } else {
+                String::new()
+            };
             match Site::from_u8(w.site)? {
                 Site::SwitchMmExit | Site::EnterLazyTlb => format!("loaded_mm {mm}{lazy}{gen_of}"),
                 _ => return None,
