@@ -269,7 +269,7 @@ mod tests {
         let (mut out, mut numbers) = (Vec::new(), Vec::new());
         for round in 0..10_000 {
             kernel::actions(&world, &at, &mut out);
-            let mut following = |s: &State| {
+            let following = |s: &State| {
                 let mut out = Vec::new();
                 kernel::actions(&world, s, &mut out);
                 let after = |&action| {

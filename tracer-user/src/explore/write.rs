@@ -97,13 +97,7 @@ fn facts(world: &World, first: u64) -> Facts {
     Facts {
         unlazy: env!("CARGO_PKG_VERSION").to_owned(),
         run: format!("explore-{:x}-{:x}", now.as_nanos(), std::process::id()),
-        origin: Origin::Import {
-            format: format!("unlazy explore --protocol {}", world.protocol.name),
-            missing: vec![(
-                "anything real".to_owned(),
-                "this is a way through an abstract kernel, found by unlazy explore".to_owned(),
-            )],
-        },
+        origin: Origin::Explored { protocol: world.protocol.name.to_owned() },
         mode: Mode::Full,
         kernel: Kernel {
             release: Some(format!("abstract {}", world.protocol.name)),
