@@ -6,6 +6,7 @@ pub mod commands;
 pub mod engine;
 pub mod exit;
 pub mod explain;
+pub mod explore;
 pub mod export;
 pub mod filter;
 pub mod import;

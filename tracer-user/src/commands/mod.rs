@@ -3,6 +3,7 @@
 pub mod check;
 pub mod doctor;
 pub mod explain;
+pub mod explore;
 pub mod export;
 mod found;
 pub mod import;

@@ -82,7 +82,7 @@ pub(super) fn spots(
         .into_iter()
         .map(|(what, why)| Blindness { what: what.to_owned(), why: why.to_owned() });
     let imported = match &facts.origin {
-        Origin::Probes => &[][..],
+        Origin::Probes | Origin::Explored { .. } => &[][..],
         Origin::Import { missing, .. } => missing,
     };
     let imported =
@@ -95,7 +95,7 @@ pub(super) fn spots(
     let dark = (!dark.is_empty()).then(|| Blindness {
         what: format!("what these threads do: {}", dark.join(", ")),
         why: match &facts.origin {
-            Origin::Probes => {
+            Origin::Probes | Origin::Explored { .. } => {
                 "this kernel runs no probes while they are current; their switches out are inferred"
             }
             Origin::Import { .. } => {

@@ -257,7 +257,7 @@ impl<O: Observer> Judge<O> {
             report.events.lost.total += count;
         }
         let imported = match &facts.origin {
-            Origin::Probes => None,
+            Origin::Probes | Origin::Explored { .. } => None,
             Origin::Import { format, .. } => Some(&**format),
         };
         reasons::decide(

@@ -69,6 +69,11 @@ pub enum Origin {
         /// What is not in it: what, and why that matters.
         missing: Vec<(String, String)>,
     },
+    /// `unlazy explore`: nothing of it has happened.
+    Explored {
+        /// The protocol.
+        protocol: String,
+    },
 }
 
 /// A thread's name.

@@ -1,0 +1,438 @@
+//! `unlazy explore`: every order of steps of an abstract kernel.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, anyhow, bail};
+use tracer_explore::{
+    bug, judge, path, protocol,
+    rules::Rule,
+    search::{self, End, Limits, Outcome, Status},
+    setup::{Setup, World},
+    step::Step,
+};
+
+use crate::{
+    exit::Exit,
+    explore::{explored, lines, name, verdict, write},
+    output::{Sink, Target},
+    report::text::count,
+};
+
+const ABOUT: &str = "Check a protocol exhaustively, on an abstract kernel";
+
+const LONG_ABOUT: &str = "\
+Check a protocol exhaustively: an abstract kernel takes its steps in every order that there is, within \
+bounds, and the rules are asked at each. The first way to a broken rule is a shortest one; it is \
+printed, and with -o written as a recording for `unlazy report` and `unlazy explain`.
+
+  unlazy explore                                       Linux 6.12 in the core space
+  unlazy explore --exclude kthread_use_mm              the same without that step
+  unlazy explore --bug ipi-mb                          a bug, in bounds in which it shows
+  unlazy explore --protocol linux-6.12-repaired --json r.json
+  unlazy explore --list                                protocols, bugs and steps by name
+
+docs/explore.md says what is abstract, what was proved, and within which bounds.";
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  every rule that was exercised holds in the whole space
+  1  a rule is broken
+  2  wrong usage, or something can't be written
+  3  the space was not exhausted, and nothing was found broken";
+
+/// The options of `unlazy explore`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(about = ABOUT, long_about = LONG_ABOUT, after_long_help = AFTER_HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
+pub struct Args {
+    /// The protocol
+    #[arg(long, default_value = "linux-6.12", value_name = "P")]
+    protocol: String,
+
+    /// What is wrong with the kernel; its bounds become the default
+    #[arg(long, value_name = "B", value_delimiter = ',')]
+    bug: Vec<String>,
+
+    /// CPUs
+    #[arg(long, value_name = "N")]
+    cpus: Option<u8>,
+    /// Threads of process A, which calls and flushes
+    #[arg(long, value_name = "N")]
+    threads: Option<u8>,
+    /// Threads of another process
+    #[arg(long, value_name = "N")]
+    others: Option<u8>,
+    /// Kernel threads
+    #[arg(long, value_name = "N")]
+    kthreads: Option<u8>,
+    /// Membarrier calls
+    #[arg(long, value_name = "N")]
+    calls: Option<u8>,
+    /// TLB flushes
+    #[arg(long, value_name = "N")]
+    flushes: Option<u8>,
+    /// Flushes free page tables
+    #[arg(long)]
+    tables: bool,
+    /// Calls of kthread_use_mm
+    #[arg(long, value_name = "N")]
+    uses: Option<u8>,
+    /// Threads that exit
+    #[arg(long, value_name = "N")]
+    exits: Option<u8>,
+    /// Threads that call execve
+    #[arg(long, value_name = "N")]
+    execs: Option<u8>,
+    /// Registrations; A begins without one then
+    #[arg(long, value_name = "N")]
+    registrations: Option<u8>,
+    /// Threads that store and then load, against a caller that stores before and loads after
+    #[arg(long, value_name = "N")]
+    tests: Option<u8>,
+    /// The call is PRIVATE_EXPEDITED
+    #[arg(long)]
+    private: bool,
+    /// Every access is a step of its own: more states, for small bounds
+    #[arg(long)]
+    fine: bool,
+    /// CPUs and threads that are alike are told apart all the same
+    #[arg(long)]
+    no_symmetry: bool,
+
+    /// Leave out a step
+    #[arg(long, value_name = "STEP", value_delimiter = ',')]
+    exclude: Vec<String>,
+
+    /// Stop at the first broken rule
+    #[arg(long)]
+    first: bool,
+
+    /// Memory for the states
+    #[arg(long, value_name = "SIZE", default_value = "4G", value_parser = super::size)]
+    memory: u64,
+
+    /// Which rule's counterexample to print and write [default: the worst]
+    #[arg(long, value_name = "RULE")]
+    rule: Option<String>,
+
+    /// Write the verdict as JSON (unlazy.explore/1) to F [default: standard output]
+    #[arg(long, value_name = "F", num_args = 0..=1, default_missing_value = "-")]
+    json: Option<PathBuf>,
+
+    /// Write the counterexample as a recording
+    #[arg(short, long, value_name = "TRACE")]
+    output: Option<PathBuf>,
+
+    /// Hold the search's rules against the model core's, step by step, from so many states
+    #[arg(long, value_name = "STATES", conflicts_with_all = ["output", "json"])]
+    agree: Option<usize>,
+
+    /// List protocols, bugs and steps
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the bounds are none, or something can't be written; the exit code is then 2.
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    if args.list {
+        list()?;
+        return Ok(Exit::Clean);
+    }
+    let world = world(args)?;
+    if let Some(states) = args.agree {
+        return agree(&world, states);
+    }
+    let rule = args.rule.as_deref().map(rule_of).transpose()?;
+    let json = args.json.as_deref().map(Target::from);
+    let json = json.as_ref().map(Sink::open).transpose()?;
+    let enough = if args.first { rule.map_or(0, Rule::bit) } else { 0 };
+    let limits = Limits { memory: usize::try_from(args.memory)?, enough };
+    let mut shown = Shown::new(args.first && rule.is_none());
+    let outcome = search::search(&world, &limits, &mut |status| shown.watch(status));
+    shown.clear();
+    let (said, exit) = said(&outcome);
+    let text = !json.as_ref().is_some_and(Sink::is_stdout);
+    if text {
+        for line in told(&world, args, &outcome, said) {
+            println!("{line}");
+        }
+    }
+    if let Some(json) = json {
+        let explored = explored(&world, &args.bug, &outcome, said);
+        json.write(|to| {
+            serde_json::to_writer_pretty(&mut *to, &explored)?;
+            writeln!(to)
+        })?;
+    }
+    counterexample(&world, args, &outcome, rule, text)?;
+    Ok(exit)
+}
+
+fn rule_of(id: &str) -> anyhow::Result<Rule> {
+    let known = Rule::ALL.into_iter().find(|rule| rule.id().eq_ignore_ascii_case(id));
+    known.ok_or_else(|| anyhow!("there is no rule {id}; try R1 to R6, or order"))
+}
+
+fn world(args: &Args) -> anyhow::Result<World> {
+    let protocol = protocol::find(&args.protocol)
+        .ok_or_else(|| anyhow!("no protocol {}; --list has them", args.protocol))?;
+    let bugs: Vec<_> = args
+        .bug
+        .iter()
+        .map(|name| bug::find(name).ok_or_else(|| anyhow!("no bug {name}; --list has them")))
+        .collect::<Result<_, _>>()?;
+    let mut setup = bugs.first().map_or_else(Setup::core, |bug| (bug.setup)());
+    let given = [
+        (&mut setup.cpus, args.cpus),
+        (&mut setup.threads_a, args.threads),
+        (&mut setup.threads_b, args.others),
+        (&mut setup.kthreads, args.kthreads),
+        (&mut setup.calls, args.calls),
+        (&mut setup.flushes, args.flushes),
+        (&mut setup.uses, args.uses),
+        (&mut setup.exits, args.exits),
+        (&mut setup.execs, args.execs),
+        (&mut setup.registrations, args.registrations),
+        (&mut setup.tests, args.tests),
+    ];
+    for (bound, given) in given {
+        *bound = given.unwrap_or(*bound);
+    }
+    setup.tables |= args.tables;
+    setup.private |= args.private;
+    setup.fine |= args.fine;
+    setup.symmetry &= !args.no_symmetry;
+    for name in &args.exclude {
+        let step = Step::from_name(name).ok_or_else(|| anyhow!("no step {name}; see --list"))?;
+        setup = setup.without(step);
+    }
+    setup.check()?;
+    if setup.private && setup.registrations > 0 {
+        bail!("--private and --registrations exclude each other");
+    }
+    let flags: Vec<_> = bugs.iter().flat_map(|bug| bug.flags).copied().collect();
+    Ok(World::new(protocol, setup, &flags))
+}
+
+fn list() -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "protocols")?;
+    for protocol in protocol::PROTOCOLS {
+        writeln!(out, "  {:<28} {}", protocol.name, protocol.about)?;
+    }
+    writeln!(out, "\nbugs, and what is found (nothing: a correct kernel)")?;
+    for bug in bug::BUGS {
+        let rules: Vec<_> = bug.expect.iter().map(|rule| rule.id()).collect();
+        let rules = if rules.is_empty() { "nothing".to_owned() } else { rules.join(" ") };
+        writeln!(out, "  {:<18} {:<8} {} ({})", bug.name, rules, bug.about, bug.recreates)?;
+    }
+    writeln!(out, "\nsteps, and where the kernel makes them")?;
+    for step in Step::ALL {
+        writeln!(out, "  {:<24} {}", step.name(), step.source())?;
+    }
+    Ok(())
+}
+
+fn said(outcome: &Outcome) -> (&'static str, Exit) {
+    if !outcome.broken.is_empty() {
+        ("findings", Exit::Findings)
+    } else if outcome.end != End::Exhausted || outcome.stuck > 0 {
+        ("inconclusive", Exit::Inconclusive)
+    } else {
+        ("clean", Exit::Clean)
+    }
+}
+
+fn told(world: &World, args: &Args, outcome: &Outcome, said: &str) -> Vec<String> {
+    let Setup { cpus, threads_a, threads_b, kthreads, .. } = world.setup;
+    let bugs =
+        if args.bug.is_empty() { String::new() } else { format!(" + {}", args.bug.join(" + ")) };
+    let s = &world.setup;
+    let bounds = [
+        (s.calls, "calls"),
+        (s.flushes, "flushes"),
+        (s.uses, "kthread_use_mm"),
+        (s.exits, "exits"),
+        (s.execs, "execs"),
+        (s.registrations, "registrations"),
+        (s.tests, "tests"),
+    ];
+    let bounds: Vec<_> = bounds
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!("{number} {what}"))
+        .collect();
+    let mut out = vec![
+        format!("{said}: {}{bugs}", world.protocol.name),
+        format!(
+            "{cpus} CPUs, {threads_a} threads of A, {threads_b} of B, {kthreads} kernel threads; {}",
+            bounds.join(", ")
+        ),
+    ];
+    if !args.exclude.is_empty() {
+        out.push(format!("without {}", args.exclude.join(", ")));
+    }
+    out.push(String::new());
+    for rule in Rule::ALL {
+        let verdict = verdict(outcome, rule);
+        let how = match outcome.of(rule) {
+            Some(broken) => format!("in {} steps", broken.path.len()),
+            None => format!("{} checks", count(outcome.checked[rule as usize])),
+        };
+        out.push(format!("  {:<6} {:<14} {:<14} {how}", rule.id(), rule.name(), verdict.name()));
+    }
+    let status = &outcome.status;
+    let seconds = status.elapsed.as_secs_f64();
+    let end = match outcome.end {
+        End::Exhausted => "the whole space",
+        End::Enough => "stopped at what was asked for",
+        End::Memory => "SPACE NOT EXHAUSTED: memory ran out (--memory)",
+        End::Stopped => "SPACE NOT EXHAUSTED: stopped",
+    };
+    out.push(String::new());
+    out.push(format!(
+        "{end}: {} states, {} steps, depth {}, {seconds:.1} s, {} states/s, {} MiB, {:.0} bytes a state",
+        count(status.states),
+        count(status.steps),
+        status.depth,
+        count((status.states as f64 / seconds.max(1e-9)) as u64),
+        count(status.bytes >> 20),
+        status.bytes as f64 / status.states.max(1) as f64,
+    ));
+    out.push(format!(
+        "a state is told by 64 bits: one was taken for another with a probability of {:.1e}",
+        outcome.omission()
+    ));
+    if outcome.stuck > 0 {
+        let stuck = count(outcome.stuck);
+        out.push(format!("{stuck} states in which nothing can happen: a fault of the abstraction"));
+    }
+    out
+}
+
+/// Prints and writes the way to a broken rule, and what the model core says of it.
+fn counterexample(
+    world: &World,
+    args: &Args,
+    outcome: &Outcome,
+    rule: Option<Rule>,
+    text: bool,
+) -> anyhow::Result<()> {
+    const WORST: [Rule; 7] =
+        [Rule::R2, Rule::R3, Rule::R5, Rule::Order, Rule::R1, Rule::R4, Rule::R6];
+    let shown = match rule {
+        Some(rule) => outcome.of(rule),
+        None => WORST.iter().find_map(|&rule| outcome.of(rule)),
+    };
+    let Some(broken) = shown else {
+        if let Some(output) = &args.output {
+            eprintln!("unlazy: nothing to write to {}: no rule is broken", output.display());
+        }
+        return Ok(());
+    };
+    let walk = path::walk(world, &broken.path);
+    let judged = judge::judge(world, &walk);
+    if text {
+        println!("\nhow {} is broken:\n", broken.rule.id());
+        for line in lines(world, &walk) {
+            println!("{line}");
+        }
+        println!();
+        if broken.rule.model().is_none() {
+            println!("No tracer can see this; the abstract kernel's own state shows it.");
+        }
+        for found in judged.findings() {
+            println!(
+                "The model core, told only what probes would see: {} on CPU {}, {} ({}).",
+                found.rule.id(),
+                found.cpu,
+                name(world, found.tid),
+                found.evidence.name()
+            );
+        }
+        let excused = judged.tally().rules.iter().map(|rule| rule.excused).sum::<u64>();
+        if judged.findings().is_empty() && broken.rule.model().is_some() {
+            println!(
+                "The model core, told only what probes would see: nothing ({excused} excused)."
+            );
+        }
+    }
+    if let Some(output) = &args.output {
+        write(world, &walk, output).context("the counterexample is lost")?;
+    }
+    Ok(())
+}
+
+/// Holds the two judges against each other.
+fn agree(world: &World, states: usize) -> anyhow::Result<Exit> {
+    let agreed = judge::agree(world, states);
+    println!("{} states, {} steps judged by both", count(agreed.states), count(agreed.steps));
+    println!(
+        "{:<6} {:>10} {:>10} {:>12} {:>12}",
+        "rule", "both", "doubted", "only search", "only model"
+    );
+    let mut same = agreed.r7 == 0;
+    for rule in Rule::ALL.into_iter().filter(|rule| rule.model().is_some()) {
+        let n = rule as usize;
+        println!(
+            "{:<6} {:>10} {:>10} {:>12} {:>12}",
+            rule.id(),
+            agreed.both[n],
+            agreed.doubted[n],
+            agreed.only_search[n],
+            agreed.only_model[n]
+        );
+        same &= agreed.only_search[n] == 0 && agreed.only_model[n] == 0;
+    }
+    println!("R7 (the model core against itself): {} mismatches", agreed.r7);
+    for (rule, who, way) in &agreed.examples {
+        println!("\n{} by the {who} alone:\n", rule.id());
+        for line in lines(world, &path::walk(world, way)) {
+            println!("{line}");
+        }
+    }
+    Ok(if same { Exit::Clean } else { Exit::Findings })
+}
+
+/// The progress line.
+struct Shown {
+    terminal: bool,
+    last: Option<Instant>,
+    stop_at_any: bool,
+}
+
+impl Shown {
+    fn new(stop_at_any: bool) -> Self {
+        Self { terminal: io::stderr().is_terminal(), last: None, stop_at_any }
+    }
+
+    /// Shows it, at most twice a second; whether to go on.
+    fn watch(&mut self, status: &Status) -> bool {
+        let fresh = self.last.is_some_and(|last| last.elapsed() < Duration::from_millis(500));
+        if self.terminal && !fresh {
+            self.last = Some(Instant::now());
+            eprint!(
+                "\r{} states  depth {}  {} waiting  {} MiB  {} s\x1b[K",
+                count(status.states),
+                status.depth,
+                count(status.waiting),
+                status.bytes >> 20,
+                status.elapsed.as_secs()
+            );
+        }
+        !(self.stop_at_any && status.broken > 0)
+    }
+
+    fn clear(&mut self) {
+        if self.terminal && self.last.is_some() {
+            eprint!("\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `unlazy explore`: what it finds is a recording like any other.
+
+#![expect(
+    clippy::expect_used,
+    reason = "in an integration test; clippy exempts only what stands under #[test]"
+)]
+
+use std::process::{Command, Output};
+
+fn unlazy(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_unlazy")).args(args).output().expect("unlazy runs")
+}
+
+/// 2 CPUs, 2 threads of A, a kernel thread that takes A, a call.
+const SMALL: [&str; 10] =
+    ["explore", "--cpus", "2", "--threads", "2", "--others", "0", "--flushes", "0", "--json"];
+
+#[test]
+fn the_hole_is_found_written_and_judged_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let trace = dir.path().join("hole.mcap");
+    let trace = trace.to_str().expect("a name");
+    for rule in ["R1", "R2"] {
+        let found = unlazy(&[&SMALL[..], &["-", "--rule", rule, "-o", trace]].concat());
+        assert_eq!(found.status.code(), Some(1), "{}", String::from_utf8_lossy(&found.stderr));
+        let explored: serde_json::Value =
+            serde_json::from_slice(&found.stdout).expect("JSON and nothing else");
+        assert_eq!(explored["schema"], "unlazy.explore/1");
+        assert_eq!(explored["exhausted"], true);
+        let judged = unlazy(&["report", trace, "--json"]);
+        assert_eq!(judged.status.code(), Some(1), "{}", String::from_utf8_lossy(&judged.stderr));
+        let report: serde_json::Value = serde_json::from_slice(&judged.stdout).expect("a report");
+        let findings = report["findings"].as_array().expect("findings");
+        assert!(findings.iter().any(|found| found["rule"] == rule), "{findings:?}");
+        assert_eq!(report["events"]["lost"]["total"], 0);
+    }
+    let explained = unlazy(&["explain", trace]);
+    assert!(
+        String::from_utf8_lossy(&explained.stdout).contains("SYNC_CORE call and 2 findings"),
+        "{}",
+        String::from_utf8_lossy(&explained.stdout)
+    );
+}
+
+#[test]
+fn exit_codes() {
+    let clean = unlazy(&[&SMALL[..9], &["--exclude", "kthread_use_mm"]].concat());
+    assert_eq!(clean.status.code(), Some(0), "{}", String::from_utf8_lossy(&clean.stdout));
+    let cut = unlazy(&[&SMALL[..9], &["--exclude", "kthread_use_mm", "--memory", "10K"]].concat());
+    assert_eq!(cut.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&cut.stdout).contains("SPACE NOT EXHAUSTED"));
+    assert_eq!(unlazy(&["explore", "--protocol", "linux-0.01"]).status.code(), Some(2));
+    assert_eq!(unlazy(&["explore", "--cpus", "9"]).status.code(), Some(2));
+}
