@@ -49,7 +49,10 @@ fn tell(what: &str, mut times: Vec<Duration>) {
     times.sort();
     let at = |share: f64| times.get(((times.len() - 1) as f64 * share) as usize).copied();
     if let (Some(median), Some(most), Some(max)) = (at(0.5), at(0.95), times.last()) {
-        println!("{what:<34} {:>5} times: median {median:.1?}, 95 % {most:.1?}, max {max:.1?}", times.len());
+        println!(
+            "{what:<34} {:>5} times: median {median:.1?}, 95 % {most:.1?}, max {max:.1?}",
+            times.len()
+        );
     }
 }
 
@@ -102,11 +105,19 @@ fn recording(files: &[PathBuf]) -> anyhow::Result<()> {
     }
     println!("in the end                         {}", memory());
     let snapshot = replay.snapshot();
-    println!("its last snapshot                  {:?} events, note {:?}", snapshot.moment.event, snapshot.moment.note);
+    println!(
+        "its last snapshot                  {:?} events, note {:?}",
+        snapshot.moment.event, snapshot.moment.note
+    );
     Ok(())
 }
 
-fn record<T: IntoBytes + zerocopy::Immutable>(ts: u64, seq: u32, kind: Kind, payload: &T) -> Vec<u8> {
+fn record<T: IntoBytes + zerocopy::Immutable>(
+    ts: u64,
+    seq: u32,
+    kind: Kind,
+    payload: &T,
+) -> Vec<u8> {
     [Header { ts, seq, kind: kind as u16, flags: 0 }.as_bytes(), payload.as_bytes()].concat()
 }
 

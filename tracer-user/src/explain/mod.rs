@@ -30,12 +30,7 @@ pub use schema::{
     ListedFinding, Outcome, Ran, SCHEMA, Serialized, Skipped, Until, User, Work,
 };
 
-use self::{
-    detail::Detail,
-    follow::Step,
-    index::Index,
-    work::Pending,
-};
+use self::{detail::Detail, follow::Step, index::Index, work::Pending};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     checkpoint::Checkpoint,
-    collect::{Collector, Watch, Wanted},
+    collect::{Collector, Wanted, Watch},
     kept::Kept,
     place::{Place, Roll},
     player::{Goal, Played, Player},
@@ -79,6 +79,8 @@ pub(super) struct Desk {
     pub(super) at: u64,
     /// The events are numbered from the beginning; not if it began blindly.
     pub(super) exact: bool,
+    /// From here on it is the end that is meant, with all that only the end can tell.
+    pub(super) end: u64,
     job: Option<Job>,
     /// Where to go back to if what is looked for is not there.
     home: Option<u64>,
@@ -92,6 +94,7 @@ impl Desk {
             player: None,
             at: 0,
             exact: true,
+            end: u64::MAX,
             job: None,
             home: None,
             note: String::new(),
@@ -117,6 +120,7 @@ impl Desk {
     pub(super) fn seek(&mut self, ts: u64, blind: Option<Place>) {
         (self.at, self.home) = (ts, None);
         self.note.clear();
+        let goal = Goal::Time(if ts >= self.end { u64::MAX } else { ts });
         let checkpoint = {
             let kept = lock(&self.run.kept);
             let all = &kept.checkpoints;
@@ -125,10 +129,10 @@ impl Desk {
         if let Some(place) = blind {
             self.exact = false;
             let player = self.run.blind(place);
-            self.job = Some(Job::Go { player, goal: Goal::Time(ts), checkpoint: None });
+            self.job = Some(Job::Go { player, goal, checkpoint: None });
         } else {
             self.exact = true;
-            self.begin(Goal::Time(ts), checkpoint);
+            self.begin(goal, checkpoint);
         }
     }
 
@@ -294,15 +298,17 @@ impl Desk {
         direction: Direction,
         counts: impl Fn(&tracer_common::model::Finding) -> bool,
     ) -> Option<u64> {
-        let here = self.player.as_ref()?.index();
+        let player = self.player.as_ref()?;
+        let (here, (_, _, found)) = (player.index(), player.judge().progress());
         let kept = lock(&self.run.kept);
-        let mut all = kept.broken.iter().filter(|(_, finding)| counts(finding));
-        match direction {
-            Direction::Forward => all.find(|(index, _)| *index > here).map(|(index, _)| *index),
-            Direction::Back => {
-                all.take_while(|(index, _)| *index < here).last().map(|(index, _)| *index)
-            }
-        }
+        let counted = |(_, finding): &&(u64, tracer_common::model::Finding)| counts(finding);
+        let found = (found as usize).min(kept.broken.len());
+        let (past, ahead) = kept.broken.split_at(found);
+        let one = match direction {
+            Direction::Forward => ahead.iter().find(counted),
+            Direction::Back => past.iter().rev().filter(counted).find(|(index, _)| *index < here),
+        };
+        one.map(|&(index, _)| index)
     }
 
     /// One step of one event, where none is left out.
@@ -325,4 +331,3 @@ impl Desk {
         }
     }
 }
-

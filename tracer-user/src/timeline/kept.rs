@@ -10,12 +10,7 @@ use super::{
     place::Place,
     player::Blocks,
 };
-use crate::{
-    engine::Told,
-    judge::Judge,
-    report::Report,
-    tui::snapshot::Slice,
-};
+use crate::{engine::Told, judge::Judge, report::Report, tui::snapshot::Slice};
 
 /// How many slices there are at most; then two become one.
 const SLICES: usize = 1024;

@@ -183,6 +183,11 @@ impl Live {
     }
 
     #[cfg(test)]
+    pub(super) fn ring_bytes(&self) -> usize {
+        locked(&self.ring).bytes
+    }
+
+    #[cfg(test)]
     pub(super) const fn player(&self) -> Option<&super::player::Player> {
         self.desk.player.as_ref()
     }

@@ -46,9 +46,10 @@ impl Roll for Batches {
         let Some(packed) = self.rest.pop_front() else { return Ok(None) };
         let number = self.next;
         self.next += 1;
-        let batch = packed
-            .unpack()
-            .map_err(|source| TraceError::Io { path: "what is kept in memory".to_owned(), source })?;
+        let batch = packed.unpack().map_err(|source| TraceError::Io {
+            path: "what is kept in memory".to_owned(),
+            source,
+        })?;
         Ok(Some(Piece::Chunk(0, number, Chunk::from(batch))))
     }
 }

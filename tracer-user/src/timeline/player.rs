@@ -89,7 +89,12 @@ impl Blocks {
     }
 
     /// From where on records are to be read again: `at` if none waits, `None` if that is not known.
-    pub(super) fn from<O: Observer>(&mut self, judge: &Judge<O>, ts: u64, at: Place) -> Option<Place> {
+    pub(super) fn from<O: Observer>(
+        &mut self,
+        judge: &Judge<O>,
+        ts: u64,
+        at: Place,
+    ) -> Option<Place> {
         let engine = judge.engine();
         while let Some(first) = self.waiting.front()
             && !engine.waits(first.cpu, first.ts, first.seq)
@@ -310,7 +315,8 @@ impl<O: Observer> Player<O> {
             Some(Piece::Damage(part, damage)) => self.damaged(part, damage),
             Some(Piece::Part(number)) => {
                 self.message = 0;
-                let facts = self.parts.as_ref().and_then(|parts| parts.get(number)).map(Part::facts);
+                let facts =
+                    self.parts.as_ref().and_then(|parts| parts.get(number)).map(Part::facts);
                 if let Some(facts) = facts.filter(|_| self.again.is_none()) {
                     self.judge.part(facts);
                 }

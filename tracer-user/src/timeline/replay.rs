@@ -86,7 +86,8 @@ impl Replay {
             open: Box::new(open),
             kept: Arc::clone(&kept),
         };
-        let desk = Desk::new(run);
+        let mut desk = Desk::new(run);
+        desk.end = last;
         let stop = Arc::new(AtomicBool::new(false));
         let passing = {
             let stop = Arc::clone(&stop);
@@ -119,7 +120,8 @@ impl Replay {
         if kept.done || ts <= kept.reached {
             return None;
         }
-        let (part, chunk) = kept.checkpoints.last().map_or((0, 0), |last| (last.at.part, last.at.chunk));
+        let (part, chunk) =
+            kept.checkpoints.last().map_or((0, 0), |last| (last.at.part, last.at.chunk));
         let known = self.chunks.partition_point(|&(one, at, _)| (one, at) < (part, chunk));
         // Without a first checkpoint there is nothing to go on from.
         if target.saturating_sub(known) <= BLIND && kept.checkpoints.first().is_some() {
@@ -241,7 +243,8 @@ impl Machine for Replay {
     fn progress(&self) -> Option<Progress> {
         let kept = lock(&self.desk.run.kept);
         let (first, last) = self.span;
-        let done = kept.reached.saturating_sub(first) as f64 / last.saturating_sub(first).max(1) as f64;
+        let done =
+            kept.reached.saturating_sub(first) as f64 / last.saturating_sub(first).max(1) as f64;
         (!kept.done).then_some(Progress { done: done.clamp(0.0, 1.0) })
     }
 

@@ -65,13 +65,7 @@ fn facts(judge: &Judge<Collector>) -> Facts {
     let mut tasks: Vec<_> = engine.named_tasks().map(task).collect();
     tasks.sort_by_key(|task| task.tid);
     let functions = engine.named_functions().map(|(func, name)| (func, name.to_owned()));
-    Facts {
-        part: 0,
-        joined: true,
-        tasks,
-        functions: functions.collect(),
-        ..judge.facts().clone()
-    }
+    Facts { part: 0, joined: true, tasks, functions: functions.collect(), ..judge.facts().clone() }
 }
 
 /// Writes what lies between two moments to a file that is not there yet.

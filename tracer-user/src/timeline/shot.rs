@@ -41,7 +41,7 @@ pub(super) fn shot(judge: &Judge<Collector>, now: u64, kept: &Kept) -> Snapshot 
         totals: totals(&judged, collector, now, since),
         findings: findings(engine, &judged, kept),
         findings_omitted: judged.findings_omitted,
-        findings_ahead: ahead(collector.counted.index, kept),
+        findings_ahead: ahead(engine.found(), kept),
         calls_omitted: collector.calls.omitted(),
         recent: engine.recent(RECENT),
         ipis: ipis(engine, now.saturating_sub(since)),
@@ -54,7 +54,10 @@ pub(super) fn shot(judge: &Judge<Collector>, now: u64, kept: &Kept) -> Snapshot 
         calls,
         health: Health {
             kernel: judge.facts().kernel.clone(),
-            probes: judge.closing().map_or(&judge.facts().probes, |closing| &closing.probes).clone(),
+            probes: judge
+                .closing()
+                .map_or(&judge.facts().probes, |closing| &closing.probes)
+                .clone(),
             rules: judged.rules,
             events: judged.events,
             transitions: judged.transitions,
@@ -226,9 +229,8 @@ fn findings(engine: &Engine<Collector>, judged: &Judged, kept: &Kept) -> Vec<Fin
         .collect()
 }
 
-fn ahead(index: u64, kept: &Kept) -> u64 {
-    let later = kept.broken.len() - kept.broken.partition_point(|(shows, _)| *shows <= index);
-    later as u64 + kept.broken_beyond
+fn ahead(found: u64, kept: &Kept) -> u64 {
+    (kept.broken.len() as u64 + kept.broken_beyond).saturating_sub(found)
 }
 
 fn ipis(engine: &Engine<Collector>, window_ns: u64) -> Ipis {
@@ -291,9 +293,10 @@ fn owners(engine: &Engine<Collector>, snapshot: &Snapshot) -> BTreeMap<u64, Stri
         of_cpus.chain(of_mms).chain(of_calls).chain(of_findings).flatten().collect();
     let owners = &engine.observer().counted.owners;
     let name = |id: u64| {
-        let tgid = owners.get(&id).copied().or_else(|| {
-            engine.mm_now(id).map(|mm| mm.tgid).filter(|&tgid| tgid != 0)
-        })?;
+        let tgid = owners
+            .get(&id)
+            .copied()
+            .or_else(|| engine.mm_now(id).map(|mm| mm.tgid).filter(|&tgid| tgid != 0))?;
         Some((id, format!("{}/{tgid}", engine.comm(tgid).unwrap_or("?"))))
     };
     all.into_iter().filter_map(name).collect()

@@ -21,8 +21,8 @@ mod write;
 
 pub use compose::{Batch, Composer, Gap, Packed};
 pub use error::{Damage, TraceError};
-pub use read::{Part, Played, Range, open};
 pub(crate) use read::MOST_WAITING;
+pub use read::{Part, Played, Range, open};
 pub(crate) use reel::{Chunk, Piece, Reel, hand_on, order};
 pub use topic::Topic;
 pub use versions::VERSION;

@@ -224,7 +224,8 @@ impl Calls {
                 self.flush_row(flush.tid, seen);
             }
             Event::FlushEnd { flush, .. } => {
-                if let Some(Flush { begin, row: Some(number), .. }) = self.flushing.remove(&flush.tid)
+                if let Some(Flush { begin, row: Some(number), .. }) =
+                    self.flushing.remove(&flush.tid)
                     && let Some(row) = self.row(FLUSH, number)
                 {
                     row.call.end_ns = Some(seen.ts);
@@ -242,9 +243,10 @@ impl Calls {
 
     /// The SYNC_CORE call of this thread that is under way.
     fn open(&mut self, tid: u32) -> Option<&mut Row> {
-        self.rows.iter_mut().rev().find(|row| {
-            row.kind == SYNC_CORE && row.call.tid == tid && row.call.end_ns.is_none()
-        })
+        self.rows
+            .iter_mut()
+            .rev()
+            .find(|row| row.kind == SYNC_CORE && row.call.tid == tid && row.call.end_ns.is_none())
     }
 
     fn targeted(&mut self, tid: u32, targets: impl IntoIterator<Item = u32>) {
