@@ -79,8 +79,6 @@ pub(super) struct Desk {
     pub(super) at: u64,
     /// The events are numbered from the beginning; not if it began blindly.
     pub(super) exact: bool,
-    /// From here on it is the end that is meant, with all that only the end can tell.
-    pub(super) end: u64,
     job: Option<Job>,
     /// Where to go back to if what is looked for is not there.
     home: Option<u64>,
@@ -89,16 +87,7 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(run: Run) -> Self {
-        Self {
-            run,
-            player: None,
-            at: 0,
-            exact: true,
-            end: u64::MAX,
-            job: None,
-            home: None,
-            note: String::new(),
-        }
+        Self { run, player: None, at: 0, exact: true, job: None, home: None, note: String::new() }
     }
 
     /// Whether something is on the way.
@@ -120,7 +109,7 @@ impl Desk {
     pub(super) fn seek(&mut self, ts: u64, blind: Option<Place>) {
         (self.at, self.home) = (ts, None);
         self.note.clear();
-        let goal = Goal::Time(if ts >= self.end { u64::MAX } else { ts });
+        let goal = Goal::Time(ts);
         let checkpoint = {
             let kept = lock(&self.run.kept);
             let all = &kept.checkpoints;
@@ -239,7 +228,7 @@ impl Desk {
         let collector = player.judge_mut().engine_mut().observer_mut();
         collector.watch = None;
         if goal == Goal::Watched && played == Played::End {
-            self.note = "there is nothing after".to_owned();
+            "there is nothing after".clone_into(&mut self.note);
             if let Some(home) = self.home.take().filter(|_| self.exact) {
                 self.seek_index(home);
                 return;
@@ -272,7 +261,7 @@ impl Desk {
         loop {
             let earlier = lock(&self.run.kept).checkpoints.before(upper.index).cloned();
             let Some(earlier) = earlier else {
-                self.note = "there is nothing before".to_owned();
+                "there is nothing before".clone_into(&mut self.note);
                 return;
             };
             if calls && earlier.calls == upper.calls {

@@ -86,8 +86,7 @@ impl Replay {
             open: Box::new(open),
             kept: Arc::clone(&kept),
         };
-        let mut desk = Desk::new(run);
-        desk.end = last;
+        let desk = Desk::new(run);
         let stop = Arc::new(AtomicBool::new(false));
         let passing = {
             let stop = Arc::clone(&stop);

@@ -5,6 +5,9 @@ use std::{
     time::Duration,
 };
 
+use tracer_common::wire::{Header, Kind, Switch};
+use zerocopy::IntoBytes;
+
 use super::{
     Live, Replay,
     checkpoint::Checkpoint,
@@ -367,24 +370,55 @@ fn a_live_run_can_be_gone_back_in() {
     }
 }
 
+/// A minute of a machine with one CPU, where two threads take turns.
+fn a_minute(live: &mut Live) {
+    live.opened(&Opening { start_ns: 1_000, known_at_ns: None });
+    let (mut ts, mut from) = (1_000_000, 100_u32);
+    for seq in 0..60_000 {
+        let to = 201 - from;
+        let switch = Switch {
+            prev_mm: 8,
+            prev_active: 8,
+            next_mm: 8,
+            prev_tid: from,
+            next_tid: to,
+            next_tgid: 100,
+            prev_state: 0,
+            next_state: 0,
+            prev_frame: 1,
+            next_frame: 1,
+        };
+        let header = Header { ts, seq, kind: Kind::Switch as u16, flags: 0 };
+        live.record(0, &[header.as_bytes(), switch.as_bytes()].concat());
+        ts += 1_000_000;
+        if seq % 10 == 9 {
+            live.advance(ts);
+        }
+        from = to;
+    }
+}
+
 #[test]
 fn a_live_run_forgets_what_there_is_no_room_for() {
-    let part = trace::open(&one("live")).expect("a recording");
-    let whole = Live::with(part.facts(), usize::MAX, usize::MAX, NEAR);
-    let started = whole.span().0;
-    // Half of what all of it takes.
-    let mut all = Live::with(part.facts(), usize::MAX, usize::MAX, NEAR);
-    part.play(Range::default(), &mut all).expect("it can be read");
-    let room = all.ring_bytes() * 2 / 3;
-    let mut live = Live::with(part.facts(), room, 200_000, NEAR);
-    part.play(Range::default(), &mut live).expect("it can be read");
+    let facts = Facts { cpus_possible: 1, cpus_online: vec![0], ..Facts::default() };
+    let mut all = Live::with(&facts, usize::MAX, usize::MAX, NEAR);
+    a_minute(&mut all);
+    let room = all.ring_bytes() / 4;
+    let mut live = Live::with(&facts, room, 100_000, NEAR);
+    a_minute(&mut live);
     assert!(live.ring_bytes() <= room);
     let (first, last) = live.span();
-    assert!(first > started && last > first, "{started} {first} {last}");
-    live.seek(first);
-    let snapshot = settle(&mut live);
-    assert_eq!(snapshot.moment.at_ns, first);
-    assert!(snapshot.moment.event > Some(0));
+    assert!(first > all.span().0 + 40_000_000_000, "the last quarter: {first}");
+    assert!(last > first + 8_000_000_000, "{first} {last}");
+    for ts in [first, first + (last - first) / 2, last] {
+        live.seek(ts);
+        all.seek(ts);
+        let (one, other) = (settle(&mut live), settle(&mut all));
+        assert_eq!(one.moment.at_ns, ts);
+        assert_eq!((one.moment.event, one.cpus), (other.moment.event, other.cpus));
+    }
+    let cost = live.snapshot().health.cost;
+    assert!(cost.history_bytes <= Some(room as u64 + 100_000), "{cost:?}");
 }
 
 /// The times of all records.
