@@ -25,7 +25,7 @@ const CPUS: u32 = 256;
 const FRAMES: u32 = 200;
 
 fn cpu(cpu: u32) -> CpuRow {
-    let lazy = cpu % 3 == 0;
+    let lazy = cpu.is_multiple_of(3);
     CpuRow {
         state: report::Cpu {
             cpu,

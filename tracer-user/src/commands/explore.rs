@@ -78,7 +78,7 @@ pub struct Args {
     /// Flushes free page tables
     #[arg(long)]
     tables: bool,
-    /// Calls of kthread_use_mm
+    /// Calls of `kthread_use_mm`
     #[arg(long, value_name = "N")]
     uses: Option<u8>,
     /// Threads that exit
@@ -93,7 +93,7 @@ pub struct Args {
     /// Threads that store and then load, against a caller that stores before and loads after
     #[arg(long, value_name = "N")]
     tests: Option<u8>,
-    /// The call is PRIVATE_EXPEDITED
+    /// The call is `PRIVATE_EXPEDITED`
     #[arg(long)]
     private: bool,
     /// Every access is a step of its own: more states, for small bounds

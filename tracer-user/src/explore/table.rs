@@ -1,5 +1,7 @@
 //! A way through the abstract kernel as a table: a column for each CPU.
 
+use std::fmt::Write as _;
+
 use tracer_common::{
     model::{Event, SyncCause},
     wire::{Frame, Site, membarrier_cmd, tlb_reason},
@@ -44,11 +46,7 @@ pub(super) fn threads(world: &World) -> Vec<TaskName> {
 pub fn lines(world: &World, walk: &Walk) -> Vec<String> {
     const WIDTH: usize = 34;
     let cpus = usize::from(world.setup.cpus);
-    let mut out = vec![format!(
-        "{:>4}  {}",
-        "step",
-        (0..cpus).map(|cpu| format!("{:<WIDTH$}", format!("CPU {cpu}"))).collect::<String>()
-    )];
+    let mut out = vec![format!("{:>4}  {}", "step", row(cpus, WIDTH, |cpu| format!("CPU {cpu}")))];
     out.push(format!("{:>4}  {}", "", row(cpus, WIDTH, |cpu| begins(world, cpu))));
     for (number, (action, _, marks, from)) in walk.steps.iter().enumerate() {
         let to = walk.steps.get(number + 1).map_or(walk.events.len(), |next| next.3);
@@ -73,7 +71,12 @@ pub fn lines(world: &World, walk: &Walk) -> Vec<String> {
 }
 
 fn row(cpus: usize, width: usize, text: impl Fn(usize) -> String) -> String {
-    (0..cpus).map(|cpu| format!("{:<width$}", text(cpu))).collect()
+    let mut row = String::new();
+    for cpu in 0..cpus {
+        // Writing to a String cannot fail.
+        let _ = write!(row, "{:<width$}", text(cpu));
+    }
+    row
 }
 
 /// What a CPU does at the beginning.

@@ -134,6 +134,13 @@ impl<O: Observer> Judge<O> {
         blind::spots(&self.facts, self.closing.as_ref().unwrap_or(&closing), &self.engine)
     }
 
+    /// Says of each rule without a check why there was none.
+    pub(crate) fn explain(&self, rules: &mut [report::Rule]) {
+        let probes = self.closing.as_ref().map_or(&self.facts.probes, |closing| &closing.probes);
+        let imported = self.facts.origin != Origin::Probes;
+        reasons::explain(rules, probes, self.facts.mode, imported);
+    }
+
     /// Writes down all but the facts and who looks on.
     ///
     /// # Errors

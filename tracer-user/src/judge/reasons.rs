@@ -42,7 +42,7 @@ const NEEDS: [(&str, &[&str], &str); 4] = [
 ];
 
 /// Says of each rule without a check why there was none.
-fn explain(rules: &mut [Rule], probes: &[Probe], mode: Mode, imported: bool) {
+pub(super) fn explain(rules: &mut [Rule], probes: &[Probe], mode: Mode, imported: bool) {
     for rule in rules.iter_mut().filter(|rule| rule.checked == 0 && rule.why.is_empty()) {
         if imported {
             "takes mms, which the trace does not tell".clone_into(&mut rule.why);

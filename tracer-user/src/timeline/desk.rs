@@ -109,6 +109,7 @@ impl Desk {
     pub(super) fn seek(&mut self, ts: u64, blind: Option<Place>) {
         (self.at, self.home) = (ts, None);
         self.note.clear();
+        let goal = Goal::Time(ts);
         let checkpoint = {
             let kept = lock(&self.run.kept);
             let all = &kept.checkpoints;
@@ -117,10 +118,10 @@ impl Desk {
         if let Some(place) = blind {
             self.exact = false;
             let player = self.run.blind(place);
-            self.job = Some(Job::Go { player, goal: Goal::Time(ts), checkpoint: None });
+            self.job = Some(Job::Go { player, goal, checkpoint: None });
         } else {
             self.exact = true;
-            self.begin(Goal::Time(ts), checkpoint);
+            self.begin(goal, checkpoint);
         }
     }
 
@@ -227,7 +228,7 @@ impl Desk {
         let collector = player.judge_mut().engine_mut().observer_mut();
         collector.watch = None;
         if goal == Goal::Watched && played == Played::End {
-            self.note = "there is nothing after".to_owned();
+            "there is nothing after".clone_into(&mut self.note);
             if let Some(home) = self.home.take().filter(|_| self.exact) {
                 self.seek_index(home);
                 return;
@@ -260,7 +261,7 @@ impl Desk {
         loop {
             let earlier = lock(&self.run.kept).checkpoints.before(upper.index).cloned();
             let Some(earlier) = earlier else {
-                self.note = "there is nothing before".to_owned();
+                "there is nothing before".clone_into(&mut self.note);
                 return;
             };
             if calls && earlier.calls == upper.calls {
@@ -286,15 +287,17 @@ impl Desk {
         direction: Direction,
         counts: impl Fn(&tracer_common::model::Finding) -> bool,
     ) -> Option<u64> {
-        let here = self.player.as_ref()?.index();
+        let player = self.player.as_ref()?;
+        let (here, (_, _, found)) = (player.index(), player.judge().progress());
         let kept = lock(&self.run.kept);
-        let mut all = kept.broken.iter().filter(|(_, finding)| counts(finding));
-        match direction {
-            Direction::Forward => all.find(|(index, _)| *index > here).map(|(index, _)| *index),
-            Direction::Back => {
-                all.take_while(|(index, _)| *index < here).last().map(|(index, _)| *index)
-            }
-        }
+        let counted = |(_, finding): &&(u64, tracer_common::model::Finding)| counts(finding);
+        let found = (found as usize).min(kept.broken.len());
+        let (past, ahead) = kept.broken.split_at(found);
+        let one = match direction {
+            Direction::Forward => ahead.iter().find(counted),
+            Direction::Back => past.iter().rev().filter(counted).find(|(index, _)| *index < here),
+        };
+        one.map(|&(index, _)| index)
     }
 
     /// One step of one event, where none is left out.

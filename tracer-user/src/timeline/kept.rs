@@ -25,21 +25,17 @@ pub(super) struct Slices {
     pub(super) from: u64,
     pub(super) width: u64,
     pub(super) cells: Vec<Slice>,
-    /// Counts so far: events, calls, findings, losses.
-    seen: [u64; 4],
     /// When it will end, as far as known.
     pub(super) to: u64,
 }
 
 impl Slices {
-    /// Counts were these, at this time.
-    pub(super) fn at(&mut self, ts: u64, now: [u64; 4]) {
+    /// So much happened then; times may come in any order.
+    pub(super) fn add(&mut self, ts: u64, more: Slice) {
         if self.width == 0 {
             let width = self.to.saturating_sub(ts) / SLICES as u64 + 1;
-            (self.from, self.width, self.seen) = (ts, width.max(WIDTH), now);
+            (self.from, self.width) = (ts, width.max(WIDTH));
         }
-        let more = [0, 1, 2, 3].map(|which| now[which].saturating_sub(self.seen[which]));
-        self.seen = now;
         while (ts.saturating_sub(self.from) / self.width) as usize >= SLICES {
             let sum = |two: &[Slice]| two.iter().fold(Slice::default(), |sum, one| add(sum, *one));
             self.cells = self.cells.chunks(2).map(sum).collect();
@@ -49,8 +45,7 @@ impl Slices {
         if self.cells.len() <= index {
             self.cells.resize(index + 1, Slice::default());
         }
-        let [events, calls, findings, lost] = more;
-        self.cells[index] = add(self.cells[index], Slice { events, calls, findings, lost });
+        self.cells[index] = add(self.cells[index], more);
     }
 
     /// What was before is forgotten.
@@ -63,7 +58,8 @@ impl Slices {
     }
 }
 
-const fn add(one: Slice, other: Slice) -> Slice {
+/// Both together.
+pub(super) const fn add(one: Slice, other: Slice) -> Slice {
     Slice {
         events: one.events + other.events,
         calls: one.calls + other.calls,
@@ -111,7 +107,6 @@ impl Kept {
 
     /// A judge has judged all up to `ts`.
     pub(super) fn swept(&mut self, judge: &mut Judge<Collector>, ts: u64) {
-        let (events, lost, found) = judge.progress();
         let engine = judge.engine_mut();
         if engine.told().len() != self.told.len() {
             self.told = engine.told().to_vec();
@@ -125,7 +120,9 @@ impl Kept {
             }
         }
         (self.reached, self.index) = (ts, collector.counted.index);
-        self.slices.at(ts, [events, collector.calls_total(), found, lost]);
+        for (ts, slice) in collector.happened.drain(..) {
+            self.slices.add(ts, slice);
+        }
     }
 
     /// The window opened: findings before do not count.
@@ -133,7 +130,6 @@ impl Kept {
         self.told.clear();
         self.broken.clear();
         self.broken_beyond = 0;
-        self.slices.seen = [0; 4];
     }
 
     /// Makes a checkpoint if it is time and one can be made.

@@ -108,7 +108,8 @@ pub struct Live {
     /// By CPU: what the records have in common that are not in a batch yet.
     extents: Vec<Extent>,
     desk: Desk,
-    live: bool,
+    /// The newest event is shown.
+    follows: bool,
     /// Tracing has ended.
     ended: bool,
     filter: Filter,
@@ -145,7 +146,7 @@ impl Live {
             move |place: Place| -> Box<dyn Roll> { Box::new(locked(&ring).from(place.chunk)) }
         };
         let mut collector = Collector::new(facts);
-        collector.note_broken = true;
+        collector.notes = true;
         let run = Run {
             facts: Arc::new(facts.clone()),
             parts: None,
@@ -159,7 +160,7 @@ impl Live {
             blocks: Blocks::default(),
             extents: vec![Extent::default(); facts.cpus_possible as usize],
             desk: Desk::new(run),
-            live: true,
+            follows: true,
             ended: false,
             filter: Filter::default(),
             telling: None,
@@ -180,6 +181,11 @@ impl Live {
     /// The whole run's findings and events so far, and what was lost.
     pub fn progress_counts(&self) -> (u64, u64, u64) {
         self.head.progress()
+    }
+
+    #[cfg(test)]
+    pub(super) fn ring_bytes(&self) -> usize {
+        locked(&self.ring).bytes
     }
 
     #[cfg(test)]
@@ -323,7 +329,7 @@ impl Machine for Live {
     fn snapshot(&mut self) -> Snapshot {
         let cost = self.cost();
         let kept = lock(&self.desk.run.kept);
-        let mut snapshot = if self.live {
+        let mut snapshot = if self.follows {
             let now = self.head.engine().until();
             let mut snapshot = shot::shot(&self.head, now, &kept);
             let index = self.head.engine().observer().counted.index;
@@ -350,12 +356,12 @@ impl Machine for Live {
 
     fn seek(&mut self, ts: u64) {
         let (first, last) = self.span();
-        self.live = false;
+        self.follows = false;
         self.desk.seek(ts.clamp(first, last), None);
     }
 
     fn step(&mut self, step: Step, direction: Direction) -> Moved {
-        if self.live {
+        if self.follows {
             self.pause();
             let begun = Instant::now();
             // Where it stands is at hand: the newest checkpoint is near.
@@ -371,17 +377,17 @@ impl Machine for Live {
     }
 
     fn is_live(&self) -> bool {
-        self.live && !self.ended
+        self.follows && !self.ended
     }
 
     fn live(&mut self) {
-        self.live = true;
+        self.follows = true;
         self.desk.player = None;
     }
 
     fn pause(&mut self) {
-        if self.live {
-            self.live = false;
+        if self.follows {
+            self.follows = false;
             let index = self.head.engine().observer().counted.index;
             self.desk.at = self.head.engine().until();
             self.desk.seek_index(index);

@@ -33,7 +33,7 @@ fn run(parts: &Arc<[Part]>, kept: &Mutex<Kept>, stop: &AtomicBool) -> Result<(),
         return Err(TraceError::Parts("there is no file to replay".to_owned()));
     };
     let mut collector = Collector::new(first.facts());
-    collector.note_broken = true;
+    collector.notes = true;
     let judge = recorded::begin(parts, Range::default(), collector)?;
     let roll = place::open(parts, Place::default());
     let mut player = Player::new(judge, roll, Some(Arc::clone(parts)));

@@ -245,7 +245,8 @@ impl<O: Observer> Player<O> {
                 }
                 self.judge.advanced(sweep);
                 self.sweep = None;
-                if by_sweep || until.is_some_and(|until| sweep >= until) {
+                // What happened at this very moment may be told after it.
+                if by_sweep {
                     return Ok(Played::Reached);
                 }
             }

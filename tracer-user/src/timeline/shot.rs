@@ -33,7 +33,8 @@ pub(super) fn shot(judge: &Judge<Collector>, now: u64, kept: &Kept) -> Snapshot 
     let engine = judge.engine();
     let collector = engine.observer();
     let since = judge.opening().map_or(collector.counted.since, |opening| opening.start_ns);
-    let judged = engine.judged(now);
+    let mut judged = engine.judged(now);
+    judge.explain(&mut judged.rules);
     let cpus = cpus(engine, &judged, now, since);
     let (mms, mms_omitted) = mms(judge, &judged);
     let calls: Vec<CallRow> = collector.calls.rows().map(call).collect();
@@ -41,7 +42,7 @@ pub(super) fn shot(judge: &Judge<Collector>, now: u64, kept: &Kept) -> Snapshot 
         totals: totals(&judged, collector, now, since),
         findings: findings(engine, &judged, kept),
         findings_omitted: judged.findings_omitted,
-        findings_ahead: ahead(collector.counted.index, kept),
+        findings_ahead: ahead(engine.found(), kept),
         calls_omitted: collector.calls.omitted(),
         recent: engine.recent(RECENT),
         ipis: ipis(engine, now.saturating_sub(since)),
@@ -194,7 +195,13 @@ fn mms(judge: &Judge<Collector>, judged: &Judged) -> (Vec<MmRow>, u64) {
     let mut rows: Vec<MmRow> = judged
         .mms
         .iter()
-        .map(|mm| row(mm.clone(), mm.id != report::NO_MM && engine.mm_now(mm.id).is_none()))
+        .map(|mm| {
+            let tgid = mm.tgid.or_else(|| counted.owners.get(&mm.id).copied());
+            let comm = tgid.and_then(|tgid| name(engine, tgid)).map(str::to_owned);
+            report::Mm { tgid, comm: mm.comm.clone().or(comm), ..mm.clone() }
+        })
+        .map(|mm| (mm.id, mm))
+        .map(|(id, mm)| row(mm, id != report::NO_MM && engine.mm_now(id).is_none()))
         .collect();
     let known: BTreeSet<u64> = rows.iter().map(|row| row.state.id).collect();
     let mut others: Vec<_> = counted.mms.iter().filter(|(id, _)| !known.contains(id)).collect();
@@ -203,7 +210,7 @@ fn mms(judge: &Judge<Collector>, judged: &Judged) -> (Vec<MmRow>, u64) {
     let omitted = judged.mms_omitted + others.len().saturating_sub(room) as u64;
     for (&id, _) in others.into_iter().take(room) {
         let tgid = counted.owners.get(&id).copied();
-        let comm = tgid.and_then(|tgid| engine.comm(tgid)).map(str::to_owned);
+        let comm = tgid.and_then(|tgid| name(engine, tgid)).map(str::to_owned);
         rows.push(row(report::Mm { id, tgid, comm, ..report::Mm::default() }, false));
     }
     (rows, omitted)
@@ -229,9 +236,8 @@ fn findings(engine: &Engine<Collector>, judged: &Judged, kept: &Kept) -> Vec<Fin
         .collect()
 }
 
-fn ahead(index: u64, kept: &Kept) -> u64 {
-    let later = kept.broken.len() - kept.broken.partition_point(|(shows, _)| *shows <= index);
-    later as u64 + kept.broken_beyond
+fn ahead(found: u64, kept: &Kept) -> u64 {
+    (kept.broken.len() as u64 + kept.broken_beyond).saturating_sub(found)
 }
 
 fn ipis(engine: &Engine<Collector>, window_ns: u64) -> Ipis {
@@ -243,8 +249,8 @@ fn ipis(engine: &Engine<Collector>, window_ns: u64) -> Ipis {
     });
     let senders = counted.senders.top(SENDERS).into_iter().map(|(tid, reason, sender)| IpiSender {
         tid,
-        tgid: engine.tgid(tid),
-        comm: engine.comm(tid).map(str::to_owned),
+        tgid: engine.tgid(tid).or_else(|| engine.observer().counted.names.get(&tid).map(|n| n.0)),
+        comm: name(engine, tid).map(str::to_owned),
         mm: (sender.mm != UNKNOWN_MM).then_some(sender.mm),
         reason: reason.to_owned(),
         count: sender.count,
@@ -281,6 +287,12 @@ fn timeline(kept: &Kept) -> Timeline {
     }
 }
 
+/// A thread's name, or the last that it had.
+fn name(engine: &Engine<Collector>, tid: u32) -> Option<&str> {
+    let ended = || engine.observer().counted.names.get(&tid).map(|(_, comm)| &**comm);
+    engine.comm(tid).or_else(ended)
+}
+
 /// Whose the mms are that are shown.
 fn owners(engine: &Engine<Collector>, snapshot: &Snapshot) -> BTreeMap<u64, String> {
     let of_cpus = snapshot.cpus.iter().flat_map(|row| {
@@ -293,12 +305,12 @@ fn owners(engine: &Engine<Collector>, snapshot: &Snapshot) -> BTreeMap<u64, Stri
     let all: BTreeSet<u64> =
         of_cpus.chain(of_mms).chain(of_calls).chain(of_findings).flatten().collect();
     let owners = &engine.observer().counted.owners;
-    let name = |id: u64| {
+    let owner = |id: u64| {
         let tgid = owners
             .get(&id)
             .copied()
             .or_else(|| engine.mm_now(id).map(|mm| mm.tgid).filter(|&tgid| tgid != 0))?;
-        Some((id, format!("{}/{tgid}", engine.comm(tgid).unwrap_or("?"))))
+        Some((id, format!("{}/{tgid}", name(engine, tgid).unwrap_or("?"))))
     };
-    all.into_iter().filter_map(name).collect()
+    all.into_iter().filter_map(owner).collect()
 }

@@ -103,14 +103,15 @@ impl Frames {
         // Of a chunk: what it is, its length, when its first and its last message were read.
         let mut head = [0; FRAME as usize + 16];
         while self.file.read_exact_at(&mut head, at).is_ok() {
-            let ([kind, ..], [.., a, b, c, d, e, f, g, h]) = (head, head);
-            let len = head[1..].first_chunk().map_or(0, |len| u64::from_le_bytes(*len));
+            let kind = head[0];
+            let word = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |word| u64::from_le_bytes(*word));
+            let len = word(head[1..].first_chunk());
             let next = at.saturating_add(FRAME).saturating_add(len);
             if kind == 0 || kind > op::DATA_END || len > LARGEST_CHUNK || next > self.size {
                 break;
             }
             if kind == op::CHUNK {
-                let until = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+                let until = word(head.last_chunk());
                 places.push(Place { offset: at, until });
             }
             at = next;

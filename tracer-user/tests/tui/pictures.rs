@@ -33,7 +33,8 @@ fn renewed(text: &str) -> String {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let (_, after) = after.split_once("<!-- end -->").expect("an end of the picture");
         out += before;
-        out += &format!("{line}\n```\n{}```\n<!-- end -->", picture(&words));
+        let drawn = picture(&words);
+        out.extend([line, "\n```\n", &drawn, "```\n<!-- end -->"]);
         rest = after;
     }
     out + rest

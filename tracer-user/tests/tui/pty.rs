@@ -144,12 +144,11 @@ impl Pty {
         let mut seen = self.seen.0.lock().expect("no panic beside");
         while !is(seen.parser.screen()) {
             let left = PATIENCE.saturating_sub(begun.elapsed());
-            if seen.over || left.is_zero() {
-                panic!(
-                    "waiting for {what}, this is on the screen:\n{}",
-                    seen.parser.screen().contents()
-                );
-            }
+            assert!(
+                !seen.over && !left.is_zero(),
+                "waiting for {what}, this is on the screen:\n{}",
+                seen.parser.screen().contents()
+            );
             seen = self.seen.1.wait_timeout(seen, left).expect("no panic beside").0;
         }
     }

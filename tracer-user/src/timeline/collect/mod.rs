@@ -16,18 +16,22 @@ use tracer_common::{
 
 pub(super) use self::calls::{Calls, Row};
 use self::{ipis::Senders, rate::Rate};
+use super::kept::add;
 use crate::{
     engine::{FreezeError, FrozenReader, FrozenWriter, Observer, Seen},
     explain::follow::Follow,
     export::calls as followed,
     report::Attach,
     stream::Facts,
+    tui::snapshot::Slice,
 };
 
 /// How many mms are counted.
 const MMS: usize = 4096;
 /// Of how many mms it is remembered whose they are.
 const OWNERS: usize = 8192;
+/// How many threads that have ended are remembered by name.
+const NAMES: usize = 4096;
 /// How many pairs of CPUs are counted that interrupt one another.
 const CELLS: usize = 1 << 16;
 /// The numbers of vectors are below this.
@@ -70,6 +74,8 @@ pub(super) struct Counted {
     /// IPIs by target and source; `u32::MAX` where that was not seen.
     pub(super) cells: BTreeMap<(u32, u32), u64>,
     pub(super) senders: Senders,
+    /// The last names of threads that have ended: process and name.
+    pub(super) names: BTreeMap<u32, (u32, Box<str>)>,
 }
 
 /// Looks on, and counts.
@@ -81,9 +87,12 @@ pub(super) struct Collector {
     other: followed::Calls,
     /// Somebody wants to know of certain events.
     pub(super) watch: Option<Watch>,
-    /// Findings that were told no more in detail are noted here, until they are taken.
+    /// Findings, with how many events show each, until they are taken.
     pub(super) broken: Vec<(u64, Finding)>,
-    pub(super) note_broken: bool,
+    /// What happened when, by the millisecond, until it is taken.
+    pub(super) happened: Vec<(u64, Slice)>,
+    /// Whether the two above are noted: by who sees all of a run.
+    pub(super) notes: bool,
 }
 
 /// Asks of each event whether it is wanted.
@@ -110,7 +119,8 @@ impl Collector {
             other: followed::Calls::default(),
             watch: None,
             broken: Vec::new(),
-            note_broken: false,
+            happened: Vec::new(),
+            notes: false,
         }
     }
 
@@ -138,6 +148,14 @@ impl Collector {
         let (counted, calls) = (from.get()?, from.get()?);
         let (follow, other) = (Follow::thaw(from.get()?), followed::Calls::thaw(from.get()?));
         Ok(Self { counted, calls, follow, other, ..Self::new(facts) })
+    }
+
+    fn happened(&mut self, ts: u64, more: Slice) {
+        const MILLISECOND: u64 = 1_000_000;
+        match self.happened.last_mut() {
+            Some((last, sum)) if *last / MILLISECOND == ts / MILLISECOND => *sum = add(*sum, more),
+            _ => self.happened.push((ts, more)),
+        }
     }
 
     fn mm(&mut self, id: u64) -> Option<&mut MmCounts> {
@@ -226,6 +244,18 @@ impl Collector {
         }
     }
 
+    /// Keeps the names of threads that end: rows still speak of them.
+    fn names(&mut self, seen: &Seen<'_>) {
+        let Event::Exit(task) = seen.event else { return };
+        let names = &mut self.counted.names;
+        if let Some(comm) = seen.comm(task.tid) {
+            if names.len() >= NAMES {
+                names.pop_first();
+            }
+            names.insert(task.tid, (task.tgid, comm.into()));
+        }
+    }
+
     /// Follows calls; whether a SYNC_CORE call began.
     fn follow(&mut self, seen: &Seen<'_>) -> bool {
         let before = self.follow.total();
@@ -280,7 +310,13 @@ impl Observer for Collector {
         }
         self.counted.senders.event(seen);
         self.mms(seen);
+        self.names(seen);
         let began = self.follow(seen);
+        if self.notes {
+            let lost = if let Event::Gap { lost } = seen.event { *lost } else { 0 };
+            let more = Slice { events: 1, calls: began.into(), lost, ..Slice::default() };
+            self.happened(seen.ts, more);
+        }
         let index = self.counted.index;
         if let Some(watch) = &mut self.watch
             && (!watch.calls || began)
@@ -291,7 +327,11 @@ impl Observer for Collector {
     }
 
     fn broken(&mut self, finding: &Finding) {
-        if self.note_broken {
+        if self.notes {
+            self.happened(
+                finding.ts.max(self.counted.ts),
+                Slice { findings: 1, ..Slice::default() },
+            );
             // It shows as soon as the event that is being judged has been.
             self.broken.push((self.counted.index + 1, *finding));
         }
@@ -300,12 +340,14 @@ impl Observer for Collector {
     fn restart(&mut self, ts: u64) {
         let (index, cpus) = (self.counted.index, self.counted.cpus.len());
         let owners = std::mem::take(&mut self.counted.owners);
+        let names = std::mem::take(&mut self.counted.names);
         self.counted = Counted {
             index,
             ts: self.counted.ts,
             since: ts,
             cpus: vec![CpuCounts::default(); cpus],
             owners,
+            names,
             ..Counted::default()
         };
         self.calls = Calls::default();
