@@ -37,14 +37,14 @@ impl<T: Tell> Run<'_, T> {
             self.logical(c, next_mm);
         }
         if next_mm == mm::NONE {
-            self.to_kernel(c, prev_mm, active);
+            self.switch_to_kernel(c, prev_mm, active);
         } else {
-            self.to_user(c, prev_mm, active, next_mm);
+            self.switch_to_user(c, prev_mm, active, next_mm);
         }
     }
 
     /// `enter_lazy_tlb`, `mmgrab_lazy_tlb`
-    fn to_kernel(&mut self, c: usize, prev_mm: u8, active: u8) {
+    fn switch_to_kernel(&mut self, c: usize, prev_mm: u8, active: u8) {
         self.s.cpus[c].active = active;
         self.s.cpus[c].g &= !ghost::CAME_BACK;
         if self.has(Flag::OkEager) && self.s.cpus[c].loaded != mm::INIT {
@@ -74,7 +74,7 @@ impl<T: Tell> Run<'_, T> {
     }
 
     /// `membarrier_switch_mm`, `switch_mm_irqs_off`
-    fn to_user(&mut self, c: usize, prev_mm: u8, active: u8, next_mm: u8) {
+    fn switch_to_user(&mut self, c: usize, prev_mm: u8, active: u8, next_mm: u8) {
         let state = u8::from(self.registered(next_mm));
         let cpu = &mut self.s.cpus[c];
         if active != next_mm {

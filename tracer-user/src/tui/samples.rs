@@ -89,6 +89,7 @@ pub(super) fn lazy(cpu: u32, mm: u64) -> CpuRow {
 }
 
 /// Two CPUs, a JIT, a call that left one alone, and what came of it.
+#[expect(clippy::too_many_lines, reason = "one picture, all its facts")]
 pub(super) fn two_cpus() -> Snapshot {
     let mut behind = user(1, 201, "jit-u", 8);
     behind.owes = Some(Owed { mm: 8, since_ns: FIRST + 1_499_000_000, maybe_paid: false });
