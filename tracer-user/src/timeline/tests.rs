@@ -332,7 +332,7 @@ fn what_is_damaged_is_told_and_the_rest_is_there() {
         }
         let run = passed(std::slice::from_ref(&path), usize::MAX);
         seeks_are_exact(&run, &format!("{case}"));
-        assert_eq!(lock(&run.kept).report.as_deref(), Some(&report(&[path.clone()])));
+        assert_eq!(lock(&run.kept).report.as_deref(), Some(&report(std::slice::from_ref(&path))));
         let read = recorded::judge(&opened(&[path]), Range::default()).expect("it can be read");
         assert_eq!(lock(&run.kept).note.is_empty(), read.damage.is_empty());
     }
