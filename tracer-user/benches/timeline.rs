@@ -56,6 +56,12 @@ fn tell(what: &str, mut times: Vec<Duration>) {
     }
 }
 
+/// CPU time of this thread: what a jump takes where nobody else wants the CPU.
+fn cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 /// Until what was asked for is there, with its snapshot.
 fn arrive(replay: &mut Replay) -> Duration {
     let begun = Instant::now();
@@ -86,7 +92,15 @@ fn recording(files: &[PathBuf]) -> anyhow::Result<()> {
     }
     println!("all of it is read                  after {:.1?}; {}", begun.elapsed(), memory());
     while replay.work(BUDGET) || replay.busy() {}
-    tell("jumps", (0..200).map(|_| jump(&mut replay)).collect());
+    let mut spent = Vec::new();
+    let jumps = (0..200).map(|_| {
+        let begun = cpu();
+        let took = jump(&mut replay);
+        spent.push(cpu().saturating_sub(begun));
+        took
+    });
+    tell("jumps", jumps.collect());
+    tell("jumps, CPU time", spent);
     for (step, name) in [(Step::Event, "event"), (Step::Call, "call")] {
         for (direction, way) in [(Direction::Forward, "forward"), (Direction::Back, "back")] {
             let mut times = Vec::new();

@@ -3,12 +3,15 @@
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 use serde::{Deserialize, Serialize};
-use tracer_common::{model::Event, wire::Header};
+use tracer_common::{
+    model::Event,
+    wire::{FuncName, Header},
+};
 
 use super::order::{self, Order, Ordered};
 
-/// The longest record that is kept: every payload of this version fits.
-const LONGEST: usize = 96;
+/// The longest record that is kept: every payload of this version fits, and this is the longest.
+const LONGEST: usize = size_of::<Header>() + size_of::<FuncName>();
 
 /// A record's bytes, until its turn comes.
 #[derive(Clone, Copy)]

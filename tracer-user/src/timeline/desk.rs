@@ -99,6 +99,8 @@ impl Desk {
         let Some(checkpoint) = checkpoint else { return };
         match self.run.resume(&checkpoint) {
             Ok(player) => {
+                // What waits in it for its turn takes room that the other will need.
+                self.player = None;
                 self.job = Some(Job::Go { player, goal, checkpoint: Some(checkpoint) });
             }
             Err(why) => self.note = why,
