@@ -70,7 +70,9 @@ impl Replay {
             return Err(TraceError::Parts("there is no file to replay".to_owned()));
         };
         let facts = Arc::new(first.facts().clone());
-        let source = first.path().display().to_string();
+        // Its name alone: there is little room, and where the file lies the user knows.
+        let path = first.path();
+        let source = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let chunks = trace::order(&parts);
         let last = chunks.iter().map(|&(_, _, until)| until).max().unwrap_or(facts.started_ns);
         let mut kept = Kept::new(budget, spacing);
