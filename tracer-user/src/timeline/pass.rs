@@ -1,8 +1,11 @@
 //! The one pass over a recording that makes the checkpoints.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
 };
 
 use super::{
@@ -20,11 +23,22 @@ use crate::{
 
 /// Passes over a run's parts, until all is known or it is told to stop.
 pub(super) fn pass(parts: &Arc<[Part]>, kept: &Mutex<Kept>, stop: &AtomicBool) {
-    let result = run(parts, kept, stop);
-    let mut kept = lock(kept);
-    kept.done = true;
-    if let Err(error) = result {
-        kept.note = error.to_string();
+    let _end = End(kept);
+    if let Err(error) = run(parts, kept, stop) {
+        lock(kept).note = error.to_string();
+    }
+}
+
+/// However the pass ends, nobody waits for it any longer.
+struct End<'a>(&'a Mutex<Kept>);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        let mut kept = lock(self.0);
+        kept.done = true;
+        if thread::panicking() {
+            kept.note = "reading failed by a fault of unlazy; what comes later is not known".into();
+        }
     }
 }
 

@@ -2,7 +2,8 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, atomic::AtomicBool},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use tracer_common::wire::{Header, Kind, Switch};
@@ -34,6 +35,9 @@ use crate::{
 
 /// So near to one another that the smallest recording has many.
 const NEAR: u64 = 150;
+
+/// How long the thread that reads a recording may take. Far more than it needs.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 fn golden() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden");
@@ -189,18 +193,30 @@ fn the_pass_finds_what_the_report_finds() {
     }
 }
 
+/// Asks again until there is an answer. The thread that answers may be starved of a CPU for long,
+/// so the patience is time, not a number of tries.
+fn wait<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 fn settle(machine: &mut impl Machine) -> Snapshot {
-    for _ in 0..100_000 {
+    wait("it never settles", || {
         machine.work(Duration::from_millis(20));
         if !machine.busy() && machine.progress().is_none() {
             machine.work(Duration::from_millis(1));
             if !machine.busy() {
-                return machine.snapshot();
+                return Some(machine.snapshot());
             }
         }
-        std::thread::yield_now();
-    }
-    panic!("it never settles");
+        None
+    })
 }
 
 fn replay(name: &str) -> Replay {
@@ -284,13 +300,13 @@ fn a_filter_says_what_a_step_goes_to() {
 }
 
 fn explained(machine: &mut impl Machine, ask: Ask) -> Explained {
-    for _ in 0..10_000 {
-        match machine.explain(ask) {
-            Explained::Working => machine.work(Duration::from_millis(20)),
-            told => return told,
-        };
-    }
-    panic!("it is never explained");
+    wait("it is never explained", || match machine.explain(ask) {
+        Explained::Working => {
+            machine.work(Duration::from_millis(20));
+            None
+        }
+        told => Some(told),
+    })
 }
 
 #[test]
