@@ -5,7 +5,7 @@ use super::{
     state::{Tri, Way},
     task::Task,
 };
-use crate::wire::{Exec, Fork, Hotplug, UNKNOWN_MM, membarrier_state};
+use crate::wire::{Exec, Fork, Hotplug, INIT_MM, UNKNOWN_MM, membarrier_state};
 
 impl Model {
     pub(super) fn on_fork<S: Store>(&self, s: &mut S, w: &Fork) {
@@ -93,14 +93,36 @@ impl Model {
         }
     }
 
+    /// A step of a CPU's way down or up, taken by itself or by the CPU that asked for it.
+    ///
+    /// Going down it leaves whatever it had borrowed at a place that no probe tells
+    /// (`kernel/sched/core.c:idle_task_exit`). One that was down is brought up by another, in the idle
+    /// task and on `init_mm` (`arch/x86/kernel/cpu/common.c:cpu_init`). If the first step up is its
+    /// own, it had not been down: going there had failed.
     pub(super) fn on_hotplug<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &Hotplug) {
-        let offline = w.target == 0;
-        if w.cpu == at.cpu {
+        let step = |c: &mut Cpu, by_another: bool| {
+            let (was_offline, offline) = (c.offline, w.target == 0);
+            if !was_offline && !offline {
+                return;
+            }
             Self::forget(c, at.ts);
             c.offline = offline;
+            if !offline && by_another {
+                *c = Cpu {
+                    known: true,
+                    was_known: true,
+                    kthread: true,
+                    active: INIT_MM,
+                    real: INIT_MM,
+                    lazy: Tri::No,
+                    ..*c
+                };
+            }
+        };
+        if w.cpu == at.cpu {
+            step(c, false);
         } else if let Some(other) = s.cpu(w.cpu) {
-            Self::forget(other, at.ts);
-            other.offline = offline;
+            step(other, true);
         }
     }
 

@@ -270,6 +270,34 @@ fn a_cpu_goes_and_comes() {
     k.clean();
 }
 
+/// Between its first step up and its first switch a CPU is in the idle task, on `init_mm`: nothing
+/// that happens elsewhere in the meantime is undecided for it.
+#[test]
+fn a_cpu_that_comes_is_known_at_once() {
+    let mut k = two_threads();
+    k.cpu(1).sleeps_for(IDLE);
+    k.cpu(0).sys_enter().hotplug(1, 0).sys_exit().in_user();
+    k.cpu(1).hotplug(1, 0).cr3().becomes(IDLE).borrows(INIT_MM);
+    k.cpu(0).sys_enter().hotplug(1, 240).sys_exit().in_user();
+    assert!(k.store.cpu(1).is_some_and(|c| c.known));
+    k.cpu(1).hotplug(1, 240).hotplug(1, 240);
+    assert!(k.store.cpu(1).is_some_and(|c| c.known), "the other steps up say nothing new");
+    k.cpu(1).yields_to(user(U, A)).cr3_in_switch().round_trip();
+    alone(&mut k.cpu(0));
+    k.cpu(1).tick();
+    k.clean();
+}
+
+/// A CPU that could not go down is where it was, which is not known.
+#[test]
+fn a_cpu_that_did_not_go_is_not_known() {
+    let mut k = two_threads();
+    k.cpu(1).sleeps_for(IDLE).hotplug(1, 0).hotplug(1, 240);
+    assert!(!k.store.cpu(1).is_some_and(|c| c.known || c.offline));
+    k.cpu(1).yields_to(user(U, A)).round_trip();
+    k.clean();
+}
+
 /// Calls that were under way, or over, before system calls were traced: each is counted once, and
 /// none is held against anybody.
 #[test]
