@@ -17,6 +17,7 @@
 mod calls;
 mod completed;
 mod deferred;
+mod encode;
 mod event;
 mod evidence;
 mod flush;
@@ -38,6 +39,7 @@ mod user;
 mod verdict;
 
 pub use completed::Completed;
+pub use encode::encode;
 pub use event::{DecodeError, Event, Func, decode, header, says_cr3_written};
 pub use evidence::{Evidence, SyncCause, SyncPoint};
 pub use mm::{CallCounts, Mm, SKIPS, Skip};

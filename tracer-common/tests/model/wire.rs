@@ -4,8 +4,10 @@ use crate::common::{Maps, runs};
 use proptest::prelude::*;
 use std::{collections::BTreeSet, mem::size_of};
 use tracer_common::{
-    model::{Config, DecodeError, Event, Func, Model, Promise, decode, header, says_cr3_written},
-    wire::{self, FAULT_FROM_USER, FLUSH_FREED_TABLES, Frame, Header, Kind, Vector},
+    model::{
+        Config, DecodeError, Event, Func, Model, Promise, decode, encode, header, says_cr3_written,
+    },
+    wire::{self, Frame, Header, Kind, Vector},
 };
 use zerocopy::IntoBytes;
 
@@ -28,77 +30,9 @@ fn address(func: Func) -> u64 {
     FUNCS.iter().position(|&known| known == func).map_or(0, |at| at as u64)
 }
 
-/// How the kernel side writes an event: kind, flags and payload. `None` for what has no record of
-/// its own.
-fn encode(event: &Event) -> Option<(Kind, u16, Vec<u8>)> {
-    let bytes = |payload: &dyn Payload| payload.bytes();
-    let freed = |on: bool| if on { FLUSH_FREED_TABLES } else { 0 };
-    Some(match event {
-        Event::Switch { flags, switch } => (Kind::Switch, *flags, bytes(switch)),
-        Event::TlbFlush(w) => (Kind::TlbFlush, 0, bytes(w)),
-        Event::IrqEntry(w) => (Kind::IrqEntry, 0, bytes(w)),
-        Event::IrqExit(w) => (Kind::IrqExit, 0, bytes(w)),
-        &Event::CsdQueue { func, target, tid } => {
-            (Kind::CsdQueue, 0, bytes(&wire::CsdQueue { func: address(func), target, tid }))
-        }
-        Event::CsdEntry { func } => {
-            (Kind::CsdEntry, 0, bytes(&wire::CsdRun { func: address(*func) }))
-        }
-        Event::CsdExit { func } => {
-            (Kind::CsdExit, 0, bytes(&wire::CsdRun { func: address(*func) }))
-        }
-        Event::CsdLocal { local, .. } => (Kind::CsdLocal, 0, bytes(local)),
-        Event::IpiCpu(w) => (Kind::IpiCpu, 0, bytes(w)),
-        Event::IpiMask(w) => (Kind::IpiMask, 0, bytes(w)),
-        Event::SysEnter(w) => (Kind::SysEnter, 0, bytes(w)),
-        Event::SysExit(w) => (Kind::SysExit, 0, bytes(w)),
-        Event::MembarrierEnter(w) => (Kind::MembarrierEnter, 0, bytes(w)),
-        Event::MembarrierExit(w) => (Kind::MembarrierExit, 0, bytes(w)),
-        Event::PageFault { from_user, fault } => {
-            (Kind::PageFault, if *from_user { FAULT_FROM_USER } else { 0 }, bytes(fault))
-        }
-        Event::Fork(w) => (Kind::Fork, 0, bytes(w)),
-        Event::Exec(w) => (Kind::Exec, 0, bytes(w)),
-        Event::Exit(w) => (Kind::Exit, 0, bytes(w)),
-        Event::Free(w) => (Kind::Free, 0, bytes(w)),
-        Event::Rename(w) => (Kind::Rename, 0, bytes(w)),
-        Event::MmGone(w) => (Kind::MmGone, 0, bytes(w)),
-        Event::Redirect(w) => (Kind::Redirect, 0, bytes(w)),
-        Event::Nmi(w) => (Kind::Nmi, 0, bytes(w)),
-        Event::FuncName(w) => (Kind::FuncName, 0, bytes(w)),
-        Event::Hotplug(w) => (Kind::Hotplug, 0, bytes(w)),
-        Event::TlbState(w) => (Kind::TlbState, 0, bytes(w)),
-        Event::FlushBegin { freed_tables, flush } => {
-            (Kind::FlushBegin, freed(*freed_tables), bytes(flush))
-        }
-        Event::FlushEnd { freed_tables, flush } => {
-            (Kind::FlushEnd, freed(*freed_tables), bytes(flush))
-        }
-        Event::MmDrop(w) => (Kind::MmDrop, 0, bytes(w)),
-        Event::RqState(w) => (Kind::RqState, 0, bytes(w)),
-        Event::UserReturn(w) => (Kind::UserReturn, 0, bytes(w)),
-        Event::Serialized(w) => (Kind::Serialized, 0, bytes(w)),
-        Event::KthreadUse(w) => (Kind::KthreadUse, 0, bytes(w)),
-        Event::KthreadUnuse(w) => (Kind::KthreadUnuse, 0, bytes(w)),
-        Event::FlushMulti { freed_tables, flush } => {
-            (Kind::FlushMulti, freed(*freed_tables), bytes(flush))
-        }
-        Event::PrivateBegin(w) => (Kind::PrivateBegin, 0, bytes(w)),
-        Event::PrivateEnd(w) => (Kind::PrivateEnd, 0, bytes(w)),
-        Event::CallMask { call, .. } => (Kind::CallMask, 0, bytes(call)),
-        Event::Handler { handler, .. } => (Kind::Handler, 0, bytes(handler)),
-        Event::Gap { .. } | Event::SyscallProbes(_) | Event::SwitchCr3 => return None,
-    })
-}
-
-trait Payload {
-    fn bytes(&self) -> Vec<u8>;
-}
-
-impl<T: IntoBytes + zerocopy::Immutable> Payload for T {
-    fn bytes(&self) -> Vec<u8> {
-        self.as_bytes().to_vec()
-    }
+/// Kind, flags and payload of an event; `None` for what has no record of its own.
+fn encoded(event: &Event) -> Option<(Kind, u16, Vec<u8>)> {
+    encode(event, address, |kind, flags, payload| (kind, flags, payload.to_vec()))
 }
 
 /// Bytes as fields often are: zero, small, and now and then anything.
@@ -173,13 +107,13 @@ proptest! {
     #[test]
     fn records_round_trip(kind in kind(), payload in payload(), rest in payload()) {
         let first = decode(&record(kind as u16, 1, &payload), func).unwrap().1;
-        let (wrote, flags, bytes) = encode(&first).unwrap();
+        let (wrote, flags, bytes) = encoded(&first).unwrap();
         prop_assert_eq!(wrote, kind);
         let mut written = record(kind as u16, flags, &bytes);
         let (read, again) = decode(&written, func).unwrap();
         prop_assert_eq!(read, Header { ts: 7, seq: 8, kind: kind as u16, flags });
         prop_assert_eq!(header(&written), Ok(read));
-        let (_, flags_again, bytes_again) = encode(&again).unwrap();
+        let (_, flags_again, bytes_again) = encoded(&again).unwrap();
         prop_assert_eq!((flags, &bytes), (flags_again, &bytes_again));
         if !matches!(first, Event::Switch { .. }) {
             prop_assert_eq!(again, first);
