@@ -1,92 +1,61 @@
 //! A way through the abstract kernel, as a recording.
 
 use std::{
-    fs, io,
-    os::unix::fs::PermissionsExt,
-    path::Path,
+    io,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use tracer_common::{model::Event, wire::Header};
+use tracer_common::model::Event;
 use tracer_explore::{path, path::Walk, setup::World};
-use zerocopy::IntoBytes;
 
 use super::{
     encode::{FUNCTIONS, encode},
     table::threads,
 };
 use crate::{
+    output::{self, OutputError},
     report::{Kernel, Mode},
     stream::{Closing, Facts, Judging, Opening, Origin, Sink},
-    trace::{Batch, Composer, Writer},
+    trace::whole,
 };
-
-/// Why it could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("can't write {path}: {source}")]
-pub struct WriteError {
-    path: String,
-    source: io::Error,
-}
 
 /// Writes it to `to`, as a whole or not at all.
 ///
 /// # Errors
 /// If that can't be written.
-pub fn write(world: &World, walk: &Walk, to: &Path) -> Result<(), WriteError> {
-    let failed = |source| WriteError { path: to.display().to_string(), source };
-    if fs::metadata(to).is_ok_and(|meta| !meta.is_file()) {
-        let file = fs::OpenOptions::new().write(true).open(to).map_err(failed)?;
-        return fill(file, world, walk).map_err(failed);
-    }
-    let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let file = tempfile::Builder::new()
-        .prefix(".unlazy-explore")
-        .permissions(fs::Permissions::from_mode(0o666))
-        .tempfile_in(directory.unwrap_or(Path::new(".")))
-        .map_err(failed)?;
-    fill(file.as_file(), world, walk).map_err(failed)?;
-    file.persist(to).map_err(|error| failed(error.error))?;
-    Ok(())
+pub fn write(world: &World, walk: &Walk, to: output::Sink) -> Result<(), OutputError> {
+    // Whether its reader stays to the end is the reader's affair.
+    to.write(|to| fill(to, world, walk)).map(drop)
 }
 
-fn fill(to: impl io::Write, world: &World, walk: &Walk) -> io::Result<()> {
+fn fill(to: &mut dyn io::Write, world: &World, walk: &Walk) -> io::Result<()> {
     let first = walk.events.first().map_or(0, |(_, ts, _)| *ts);
     let opens = walk.events.get(walk.prologue).or(walk.events.last()).map_or(0, |(_, ts, _)| *ts);
     let end = walk.events.last().map_or(0, |(_, ts, _)| ts + 500);
     let facts = facts(world, first);
-    let mut writer = Writer::new(io::BufWriter::new(to), &facts, first)?;
-    let mut written = Ok(());
-    let mut composer = Composer::new(facts.cpus_possible, |batch: Batch| {
-        if written.is_ok() {
-            written = writer.write(&batch);
-        }
-        Ok(())
-    });
-    composer.advance(first);
     let mut next_seq = vec![0_u32; usize::from(world.setup.cpus)];
-    let mut tell = |composer: &mut Composer<_>, events: &[path::Told]| {
+    let tell = |sink: &mut dyn Sink, next_seq: &mut [u32], events: &[path::Told]| {
         for (cpu, ts, event) in events {
             if let Event::SyscallProbes(on) = event {
-                composer.syscall_probes(*ts, *on);
+                sink.syscall_probes(*ts, *on);
                 continue;
             }
-            let Some((kind, flags, payload)) = encode(event) else { continue };
             let seq = &mut next_seq[*cpu as usize];
-            let header = Header { ts: *ts, seq: *seq, kind: kind as u16, flags };
+            let Some(record) = encode(event, *ts, *seq) else { continue };
             *seq += 1;
-            composer.record(*cpu, &[header.as_bytes(), &payload].concat());
+            sink.record(*cpu, &record);
         }
     };
-    tell(&mut composer, &walk.events[..walk.prologue]);
-    composer.advance(opens);
-    composer.opened(&Opening { start_ns: opens, known_at_ns: Some(first) });
-    tell(&mut composer, &walk.events[walk.prologue..]);
-    composer.advance(end);
-    composer.closed(&Closing { end_ns: end, next_seq, ..Closing::default() });
-    drop(composer);
-    written?;
-    writer.finish()
+    whole(to, &facts, first, |sink| {
+        sink.advance(first);
+        tell(sink, &mut next_seq, &walk.events[..walk.prologue]);
+        sink.advance(opens);
+        sink.opened(&Opening { start_ns: opens, known_at_ns: Some(first) });
+        tell(sink, &mut next_seq, &walk.events[walk.prologue..]);
+        sink.advance(end);
+        sink.closed(&Closing { end_ns: end, next_seq, ..Closing::default() });
+        Ok(())
+    })
 }
 
 fn facts(world: &World, first: u64) -> Facts {

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::output::OutputError;
+
 /// Why a trace can't be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
@@ -14,13 +16,8 @@ pub enum ImportError {
         source: io::Error,
     },
     /// The recording can't be written.
-    #[error("can't write {path}: {source}; choose another place with -o")]
-    Write {
-        /// The file.
-        path: String,
-        /// Why not.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] OutputError),
     /// There is no room for what is sorted on the way.
     #[error("can't keep events in a temporary file: {0}; point TMPDIR at a place with room")]
     Spool(io::Error),

@@ -34,6 +34,7 @@ use std::{
 pub use error::ImportError;
 pub use sniff::Format;
 
+use crate::output::{Sink, Target};
 use translate::Translator;
 
 /// So many lines that were not understood are shown.
@@ -99,6 +100,7 @@ pub fn import(from: &Path, format: Option<Format>, to: &Path) -> Result<Imported
         Some(format) => format,
         None => sniff::format(input.fill_buf().map_err(read)?)?,
     };
+    let to = Sink::open(&Target::from(to))?;
     let mut imported = Imported { format, ..Imported::default() };
     let mut translator = Translator::new()?;
     match format {

@@ -1,17 +1,16 @@
 //! The recording: facts first, then all records by time.
 
 use std::{
-    fs, io,
-    os::unix::fs::PermissionsExt,
-    path::Path,
+    io,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use super::{ImportError, Imported, missing::missing, translate::Translator};
 use crate::{
+    output,
     report::{Kernel, Mode, text::printable},
-    stream::{Closing, Facts, Judging, Opening, Origin, Sink, TaskName},
-    trace::{Batch, Composer, Writer},
+    stream::{Closing, Facts, Judging, Opening, Origin, TaskName},
+    trace::whole,
 };
 
 /// All records of so long a time, in nanoseconds, are handed over together,
@@ -23,7 +22,7 @@ const MANY: u32 = 4096;
 pub(super) fn write(
     translator: Translator,
     imported: &mut Imported,
-    to: &Path,
+    to: output::Sink,
 ) -> Result<(), ImportError> {
     let Some(span) = translator.span.filter(|_| imported.events > 0) else {
         let first = imported.examples.first().map_or(String::new(), |unclear| {
@@ -31,67 +30,55 @@ pub(super) fn write(
         });
         return Err(ImportError::Empty { lines: imported.not_understood, first });
     };
-    let failed = |source| ImportError::Write { path: to.display().to_string(), source };
-    // What is no regular file (/dev/null, a pipe) is written as it is.
-    if fs::metadata(to).is_ok_and(|meta| !meta.is_file()) {
-        let file = fs::OpenOptions::new().write(true).open(to).map_err(failed)?;
-        return fill(file, translator, imported, span, &failed);
+    let mut unsorted = None;
+    let written = to.write(|to| fill(to, translator, imported, span, &mut unsorted));
+    match unsorted {
+        Some(source) => Err(ImportError::Spool(source)),
+        // Whether its reader stays to the end is the reader's affair.
+        None => Ok(written.map(drop)?),
     }
-    let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let file = tempfile::Builder::new()
-        .prefix(".unlazy-import")
-        .permissions(fs::Permissions::from_mode(0o666))
-        .tempfile_in(directory.unwrap_or(Path::new(".")))
-        .map_err(failed)?;
-    fill(file.as_file(), translator, imported, span, &failed)?;
-    file.persist(to).map_err(|error| failed(error.error))?;
-    Ok(())
 }
 
+/// If it is not the recording that fails but what is sorted on the way, `unsorted` says why.
 fn fill(
-    file: impl io::Write,
+    to: &mut dyn io::Write,
     translator: Translator,
     imported: &Imported,
     (first, last): (u64, u64),
-    failed: &dyn Fn(io::Error) -> ImportError,
-) -> Result<(), ImportError> {
+    unsorted: &mut Option<io::Error>,
+) -> io::Result<()> {
     let facts = facts(&translator, imported, first);
-    let mut writer = Writer::new(io::BufWriter::new(file), &facts, first).map_err(failed)?;
     let Translator { spool, cpus, known_at, .. } = translator;
     let all_switched = facts.cpus_online.len() == cpus.iter().filter(|cpu| cpu.switched).count();
-    let mut written = Ok(());
-    let mut composer = Composer::new(facts.cpus_possible, |batch: Batch| {
-        if written.is_ok() {
-            written = writer.write(&batch);
-        }
-        Ok(())
-    });
-    composer.advance(first);
-    composer.opened(&Opening { start_ns: first, known_at_ns: known_at.filter(|_| all_switched) });
-    let (mut advanced, mut records) = (first, 0);
-    spool
-        .drain(|cpu, ts, record| {
+    whole(to, &facts, first, |sink| {
+        sink.advance(first);
+        sink.opened(&Opening { start_ns: first, known_at_ns: known_at.filter(|_| all_switched) });
+        let (mut advanced, mut records) = (first, 0);
+        let drained = spool.drain(|cpu, ts, record| {
             if ts.saturating_sub(advanced) >= STEP || records >= MANY {
-                composer.advance(ts);
+                sink.advance(ts);
                 (advanced, records) = (ts, 0);
             }
-            composer.record(cpu, record);
+            sink.record(cpu, record);
             records += 1;
-        })
-        .map_err(ImportError::Spool)?;
-    // The last event is in it, too.
-    let end = last + 1;
-    composer.advance(end);
-    composer.closed(&Closing {
-        end_ns: end,
-        next_seq: (0..facts.cpus_possible as usize)
-            .map(|cpu| cpus.get(cpu).map_or(0, |cpu| cpu.seq))
-            .collect(),
-        ..Closing::default()
-    });
-    drop(composer);
-    written.map_err(failed)?;
-    writer.finish().map_err(failed)
+        });
+        drained.map_err(|source| {
+            let kind = source.kind();
+            *unsorted = Some(source);
+            io::Error::from(kind)
+        })?;
+        // The last event is in it, too.
+        let end = last + 1;
+        sink.advance(end);
+        sink.closed(&Closing {
+            end_ns: end,
+            next_seq: (0..facts.cpus_possible as usize)
+                .map(|cpu| cpus.get(cpu).map_or(0, |cpu| cpu.seq))
+                .collect(),
+            ..Closing::default()
+        });
+        Ok(())
+    })
 }
 
 fn facts(translator: &Translator, imported: &Imported, first: u64) -> Facts {

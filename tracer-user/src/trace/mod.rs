@@ -26,7 +26,7 @@ pub use read::{Part, Played, Range, open};
 pub(crate) use reel::{Chunk, Piece, Reel, hand_on, order};
 pub use topic::Topic;
 pub use versions::VERSION;
-pub use write::Writer;
+pub use write::{Writer, whole};
 
 /// The largest chunk that is read, in bytes, compressed or not: far more than is ever written.
 const LARGEST_CHUNK: u64 = 64 << 20;

@@ -12,14 +12,38 @@ use mcap::{
 };
 use rustc_hash::FxHashMap;
 
-use super::{Batch, Topic, VERSION};
-use crate::stream::Facts;
+use super::{Batch, Composer, Topic, VERSION};
+use crate::stream::{Facts, Sink};
 
 /// A chunk is closed when it has this many bytes: what a reader must hold.
 const CHUNK: u64 = 1 << 20;
 
 /// What zstd is to try: 1 is fast, and the records are packed already.
 const LEVEL: u32 = 1;
+
+/// Writes a whole recording: `tell` tells the [`Sink`] all that is to be in it.
+///
+/// # Errors
+/// If it can't be written, or what `tell` says went wrong.
+pub fn whole(
+    to: impl Write,
+    facts: &Facts,
+    at: u64,
+    tell: impl FnOnce(&mut dyn Sink) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut writer = Writer::new(to, facts, at)?;
+    let mut written = Ok(());
+    let mut composer = Composer::new(facts.cpus_possible, |batch: Batch| {
+        if written.is_ok() {
+            written = writer.write(&batch);
+        }
+        Ok(())
+    });
+    tell(&mut composer)?;
+    drop(composer);
+    written?;
+    writer.finish()
+}
 
 /// Writes one file. What it has flushed stays readable, whatever happens then.
 pub struct Writer<W: Write> {
