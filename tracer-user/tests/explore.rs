@@ -5,11 +5,11 @@
     reason = "in an integration test; clippy exempts only what stands under #[test]"
 )]
 
-use std::process::{Command, Output};
+mod program;
 
-fn unlazy(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_unlazy")).args(args).output().expect("unlazy runs")
-}
+use std::process::{Command, Stdio};
+
+use program::unlazy;
 
 /// 2 CPUs, 2 threads of A, a kernel thread that takes A, a call.
 const SMALL: [&str; 10] =
@@ -51,4 +51,21 @@ fn exit_codes() {
     assert!(String::from_utf8_lossy(&cut.stdout).contains("SPACE NOT EXHAUSTED"));
     assert_eq!(unlazy(&["explore", "--protocol", "linux-0.01"]).status.code(), Some(2));
     assert_eq!(unlazy(&["explore", "--cpus", "9"]).status.code(), Some(2));
+}
+
+/// Whoever reads may stop reading at any time.
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    for (args, code) in [(&["explore", "--list"][..], 0), (&SMALL[..SMALL.len() - 1], 1)] {
+        let mut explore = Command::new(env!("CARGO_BIN_EXE_unlazy"))
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("unlazy starts");
+        drop(explore.stdout.take());
+        let output = explore.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*said), (Some(code), ""), "{args:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! `unlazy explore`: every order of steps of an abstract kernel.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -17,8 +17,8 @@ use tracer_explore::{
 
 use crate::{
     exit::Exit,
-    explore::{explored, lines, name, verdict, write},
-    output::{Sink, Target},
+    explore::{explored, text, write},
+    output::{OutputError, Sink, Target},
     report::text::count,
 };
 
@@ -142,7 +142,7 @@ pub struct Args {
 /// If the bounds are none, or something can't be written; the exit code is then 2.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     if args.list {
-        list()?;
+        print(&text::list())?;
         return Ok(Exit::Clean);
     }
     let world = world(args)?;
@@ -150,19 +150,19 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         return agree(&world, states);
     }
     let rule = args.rule.as_deref().map(rule_of).transpose()?;
-    let json = args.json.as_deref().map(Target::from);
-    let json = json.as_ref().map(Sink::open).transpose()?;
+    let sink = |path: &Option<PathBuf>| {
+        path.as_deref().map(|path| Sink::open(&Target::from(path))).transpose()
+    };
+    let (json, trace) = (sink(&args.json)?, sink(&args.output)?);
+    let taken = [&json, &trace].into_iter().flatten().any(Sink::is_stdout);
     let enough = if args.first { rule.map_or(0, Rule::bit) } else { 0 };
     let limits = Limits { memory: usize::try_from(args.memory)?, enough };
     let mut shown = Shown::new(args.first && rule.is_none());
     let outcome = search::search(&world, &limits, &mut |status| shown.watch(status));
     shown.clear();
     let (said, exit) = said(&outcome);
-    let text = !json.as_ref().is_some_and(Sink::is_stdout);
-    if text {
-        for line in told(&world, args, &outcome, said) {
-            println!("{line}");
-        }
+    if !taken {
+        print(&text::told(&world, &args.bug, &args.exclude, &outcome, said))?;
     }
     if let Some(json) = json {
         let explored = explored(&world, &args.bug, &outcome, said);
@@ -171,7 +171,10 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             writeln!(to)
         })?;
     }
-    counterexample(&world, args, &outcome, rule, text)?;
+    let told = counterexample(&world, &outcome, rule, trace)?;
+    if !taken {
+        print(&told)?;
+    }
     Ok(exit)
 }
 
@@ -221,25 +224,6 @@ fn world(args: &Args) -> anyhow::Result<World> {
     Ok(World::new(protocol, setup, &flags))
 }
 
-fn list() -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "protocols")?;
-    for protocol in protocol::PROTOCOLS {
-        writeln!(out, "  {:<28} {}", protocol.name, protocol.about)?;
-    }
-    writeln!(out, "\nbugs, and what is found (nothing: a correct kernel)")?;
-    for bug in bug::BUGS {
-        let rules: Vec<_> = bug.expect.iter().map(|rule| rule.id()).collect();
-        let rules = if rules.is_empty() { "nothing".to_owned() } else { rules.join(" ") };
-        writeln!(out, "  {:<18} {:<8} {} ({})", bug.name, rules, bug.about, bug.recreates)?;
-    }
-    writeln!(out, "\nsteps, and where the kernel makes them")?;
-    for step in Step::ALL {
-        writeln!(out, "  {:<24} {}", step.name(), step.source())?;
-    }
-    Ok(())
-}
-
 fn said(outcome: &Outcome) -> (&'static str, Exit) {
     if !outcome.broken.is_empty() {
         ("findings", Exit::Findings)
@@ -250,81 +234,13 @@ fn said(outcome: &Outcome) -> (&'static str, Exit) {
     }
 }
 
-fn told(world: &World, args: &Args, outcome: &Outcome, said: &str) -> Vec<String> {
-    let Setup { cpus, threads_a, threads_b, kthreads, .. } = world.setup;
-    let bugs =
-        if args.bug.is_empty() { String::new() } else { format!(" + {}", args.bug.join(" + ")) };
-    let s = &world.setup;
-    let bounds = [
-        (s.calls, "calls"),
-        (s.flushes, "flushes"),
-        (s.uses, "kthread_use_mm"),
-        (s.exits, "exits"),
-        (s.execs, "execs"),
-        (s.registrations, "registrations"),
-        (s.tests, "tests"),
-    ];
-    let bounds: Vec<_> = bounds
-        .iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, what)| format!("{number} {what}"))
-        .collect();
-    let mut out = vec![
-        format!("{said}: {}{bugs}", world.protocol.name),
-        format!(
-            "{cpus} CPUs, {threads_a} threads of A, {threads_b} of B, {kthreads} kernel threads; {}",
-            bounds.join(", ")
-        ),
-    ];
-    if !args.exclude.is_empty() {
-        out.push(format!("without {}", args.exclude.join(", ")));
-    }
-    out.push(String::new());
-    for rule in Rule::ALL {
-        let verdict = verdict(outcome, rule);
-        let how = match outcome.of(rule) {
-            Some(broken) => format!("in {} steps", broken.path.len()),
-            None => format!("{} checks", count(outcome.checked[rule as usize])),
-        };
-        out.push(format!("  {:<6} {:<14} {:<14} {how}", rule.id(), rule.name(), verdict.name()));
-    }
-    let status = &outcome.status;
-    let seconds = status.elapsed.as_secs_f64();
-    let end = match outcome.end {
-        End::Exhausted => "the whole space",
-        End::Enough => "stopped at what was asked for",
-        End::Memory => "SPACE NOT EXHAUSTED: memory ran out (--memory)",
-        End::Stopped => "SPACE NOT EXHAUSTED: stopped",
-    };
-    out.push(String::new());
-    out.push(format!(
-        "{end}: {} states, {} steps, depth {}, {seconds:.1} s, {} states/s, {} MiB, {:.0} bytes a state",
-        count(status.states),
-        count(status.steps),
-        status.depth,
-        count((status.states as f64 / seconds.max(1e-9)) as u64),
-        count(status.bytes >> 20),
-        status.bytes as f64 / status.states.max(1) as f64,
-    ));
-    out.push(format!(
-        "a state is told by 64 bits: one was taken for another with a probability of {:.1e}",
-        outcome.omission()
-    ));
-    if outcome.stuck > 0 {
-        let stuck = count(outcome.stuck);
-        out.push(format!("{stuck} states in which nothing can happen: a fault of the abstraction"));
-    }
-    out
-}
-
-/// Prints and writes the way to a broken rule, and what the model core says of it.
+/// Writes the way to a broken rule, and tells it with what the model core says of it.
 fn counterexample(
     world: &World,
-    args: &Args,
     outcome: &Outcome,
     rule: Option<Rule>,
-    text: bool,
-) -> anyhow::Result<()> {
+    to: Option<Sink>,
+) -> anyhow::Result<Vec<String>> {
     const WORST: [Rule; 7] =
         [Rule::R2, Rule::R3, Rule::R5, Rule::Order, Rule::R1, Rule::R4, Rule::R6];
     let shown = match rule {
@@ -332,73 +248,32 @@ fn counterexample(
         None => WORST.iter().find_map(|&rule| outcome.of(rule)),
     };
     let Some(broken) = shown else {
-        if let Some(output) = &args.output {
-            eprintln!("unlazy: nothing to write to {}: no rule is broken", output.display());
+        if to.is_some() {
+            eprintln!("unlazy: no rule is broken: there is no counterexample to write");
         }
-        return Ok(());
+        return Ok(Vec::new());
     };
     let walk = path::walk(world, &broken.path);
-    let judged = judge::judge(world, &walk);
-    if text {
-        println!("\nhow {} is broken:\n", broken.rule.id());
-        for line in lines(world, &walk) {
-            println!("{line}");
-        }
-        println!();
-        if broken.rule.model().is_none() {
-            println!("No tracer can see this; the abstract kernel's own state shows it.");
-        }
-        for found in judged.findings() {
-            println!(
-                "The model core, told only what probes would see: {} on CPU {}, {} ({}).",
-                found.rule.id(),
-                found.cpu,
-                name(world, found.tid),
-                found.evidence.name()
-            );
-        }
-        let excused = judged.tally().rules.iter().map(|rule| rule.excused).sum::<u64>();
-        if judged.findings().is_empty() && broken.rule.model().is_some() {
-            println!(
-                "The model core, told only what probes would see: nothing ({excused} excused)."
-            );
-        }
+    let told = text::counterexample(world, broken.rule, &walk);
+    if let Some(to) = to {
+        write(world, &walk, to).context("the counterexample is lost")?;
     }
-    if let Some(output) = &args.output {
-        write(world, &walk, output).context("the counterexample is lost")?;
-    }
-    Ok(())
+    Ok(told)
 }
 
 /// Holds the two judges against each other.
 fn agree(world: &World, states: usize) -> anyhow::Result<Exit> {
     let agreed = judge::agree(world, states);
-    println!("{} states, {} steps judged by both", count(agreed.states), count(agreed.steps));
-    println!(
-        "{:<6} {:>10} {:>10} {:>12} {:>12}",
-        "rule", "both", "doubted", "only search", "only model"
-    );
-    let mut same = agreed.r7 == 0;
-    for rule in Rule::ALL.into_iter().filter(|rule| rule.model().is_some()) {
-        let n = rule as usize;
-        println!(
-            "{:<6} {:>10} {:>10} {:>12} {:>12}",
-            rule.id(),
-            agreed.both[n],
-            agreed.doubted[n],
-            agreed.only_search[n],
-            agreed.only_model[n]
-        );
-        same &= agreed.only_search[n] == 0 && agreed.only_model[n] == 0;
-    }
-    println!("R7 (the model core against itself): {} mismatches", agreed.r7);
-    for (rule, who, way) in &agreed.examples {
-        println!("\n{} by the {who} alone:\n", rule.id());
-        for line in lines(world, &path::walk(world, way)) {
-            println!("{line}");
-        }
-    }
+    print(&text::agreement(world, &agreed))?;
+    let one = |rule: Rule| agreed.only_search[rule as usize] + agreed.only_model[rule as usize];
+    let same = agreed.r7 == 0 && Rule::ALL.into_iter().all(|rule| one(rule) == 0);
     Ok(if same { Exit::Clean } else { Exit::Findings })
+}
+
+/// Prints lines. A reader that goes away is no failure.
+fn print(lines: &[String]) -> Result<(), OutputError> {
+    let stdout = Sink::open(&Target::Stdout)?;
+    stdout.write(|to| lines.iter().try_for_each(|line| writeln!(to, "{line}"))).map(drop)
 }
 
 /// The progress line.

@@ -3,11 +3,11 @@
 mod encode;
 mod json;
 mod table;
+pub mod text;
 mod write;
 
 pub use json::{Explored, OfRule, explored};
-pub use table::{lines, name};
-pub use write::{WriteError, write};
+pub use write::write;
 
 use tracer_explore::{rules::Rule, search::Outcome};
 

@@ -17,7 +17,7 @@ use crate::stream::TaskName;
 
 /// What a thread is called.
 #[must_use]
-pub fn name(world: &World, tid: u32) -> String {
+pub(super) fn name(world: &World, tid: u32) -> String {
     match threads(world).into_iter().find(|task| task.tid == tid) {
         Some(task) => task.comm,
         None if tid == 0 => "idle".to_owned(),
@@ -43,7 +43,7 @@ pub(super) fn threads(world: &World) -> Vec<TaskName> {
 
 /// The steps, a line for each, or more where a step does several things.
 #[must_use]
-pub fn lines(world: &World, walk: &Walk) -> Vec<String> {
+pub(super) fn lines(world: &World, walk: &Walk) -> Vec<String> {
     const WIDTH: usize = 34;
     let cpus = usize::from(world.setup.cpus);
     let mut out = vec![format!("{:>4}  {}", "step", row(cpus, WIDTH, |cpu| format!("CPU {cpu}")))];
