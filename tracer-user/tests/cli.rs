@@ -5,15 +5,11 @@
     reason = "in an integration test; clippy exempts only what stands under #[test]"
 )]
 
-use std::process::{Command, Output, Stdio};
+mod program;
 
-fn unlazy(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_unlazy"))
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .expect("unlazy starts")
-}
+use std::process::Command;
+
+use program::unlazy;
 
 fn text(bytes: &[u8]) -> &str {
     str::from_utf8(bytes).expect("text")

@@ -9,11 +9,11 @@
 mod calls;
 #[path = "explain/findings.rs"]
 mod findings;
+mod program;
 #[path = "explain/story.rs"]
 mod story;
 
-use std::process::{Command, Output, Stdio};
-
+use program::unlazy;
 use story::{MB, STEP, SYNC_CORE, Story, U};
 use tracer_common::{
     model::{Config, Promise},
@@ -86,14 +86,6 @@ fn what_is_not_there_is_refused_with_what_is() {
     assert!(matches!(error, ExplainError::NoCall { asked: 2, total: 1 }), "{error}");
     let error = explain(&parts, Ask::Finding(2)).expect_err("one finding only");
     assert!(matches!(error, ExplainError::NoFinding { asked: 2, total: 1, kept: 1 }), "{error}");
-}
-
-fn unlazy(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_unlazy"))
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .expect("unlazy starts")
 }
 
 #[test]

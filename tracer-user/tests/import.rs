@@ -5,14 +5,16 @@
     reason = "in an integration test; clippy exempts only what stands under #[test]"
 )]
 
+mod program;
+
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
 };
 
+use program::unlazy;
 use proptest::prelude::*;
 use serde_json::Value;
 use tracer_common::wire::Header;
@@ -26,14 +28,6 @@ use unlazy::{
 
 fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/import").join(name)
-}
-
-fn unlazy(args: &[&Path]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_unlazy"))
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .expect("unlazy starts")
 }
 
 fn directory() -> tempfile::TempDir {

@@ -6,9 +6,12 @@
     reason = "in an integration test; clippy exempts only what stands under #[test]"
 )]
 
-use std::{collections::BTreeMap, fs, io::Write as _, path::PathBuf, process::Command};
+mod program;
+
+use std::{collections::BTreeMap, ffi::OsStr, fs, io::Write as _, path::PathBuf};
 
 use mcap::records::Metadata;
+use program::unlazy;
 use proptest::prelude::*;
 use tracer_common::wire::{Header, Kind, Switch};
 use unlazy::{
@@ -173,11 +176,7 @@ fn records(calls: &[Call], cpu: u32) -> Vec<&[u8]> {
 /// `unlazy report` on a file.
 fn report(bytes: &[u8]) -> (Option<i32>, String, String) {
     let file = file(bytes);
-    let output = Command::new(env!("CARGO_BIN_EXE_unlazy"))
-        .arg("report")
-        .arg(&file.path)
-        .output()
-        .expect("unlazy starts");
+    let output = unlazy(&["report".as_ref(), file.path.as_os_str()]);
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
@@ -383,9 +382,8 @@ fn names_from_a_trace_reach_no_terminal_raw() {
 fn a_part_of_the_time_is_judged_and_none_is_refused() {
     let one = file(&written(&facts(), &calls(200)));
     let report = |from: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_unlazy"));
-        let output = command.arg("report").arg(&one.path).args(["--json", "-", "--from", from]);
-        output.output().expect("unlazy starts")
+        let more = ["--json", "-", "--from", from].map(OsStr::new);
+        unlazy(&[&["report".as_ref(), one.path.as_os_str()], &more[..]].concat())
     };
     let events = |from: &str| {
         let output = report(from);
@@ -405,10 +403,7 @@ fn the_same_part_twice_is_refused() {
     let one = file(&written(&facts(), &calls(3)));
     let mut copy = tempfile::NamedTempFile::new().expect("a file");
     copy.write_all(&fs::read(&one.path).expect("it is there")).expect("room");
-    let output = Command::new(env!("CARGO_BIN_EXE_unlazy"))
-        .args(["report".as_ref(), one.path.as_os_str(), copy.path().as_os_str()])
-        .output()
-        .expect("unlazy starts");
+    let output = unlazy(&["report".as_ref(), one.path.as_os_str(), copy.path().as_os_str()]);
     assert_eq!(output.status.code(), Some(2));
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(err.contains("the same part of the same run"), "{err}");

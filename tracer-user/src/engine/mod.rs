@@ -11,6 +11,7 @@ mod chain;
 mod frozen;
 mod history;
 mod merge;
+mod mms;
 mod names;
 mod narrate;
 mod observe;
@@ -28,6 +29,7 @@ use tracer_common::{
 
 pub use frozen::FreezeError;
 pub(crate) use frozen::{Reader as FrozenReader, Writer as FrozenWriter, sorted};
+pub use mms::Mms;
 pub(crate) use names::{named_task, text};
 pub use observe::{Observer, Seen};
 pub use summary::Judged;

@@ -1,15 +1,15 @@
 //! One call as it happens, CPU by CPU. What is decided is the model's; here it is written down.
 
 use tracer_common::{
-    model::{self, Answer, Config, Cpu, Event, Func, SyncCause, SyncPoint, Tri, UserRan},
-    wire::{Vector, told_mm},
+    model::{self, Answer, Config, Cpu, Event, Func, SyncCause, SyncPoint, UserRan},
+    wire::Vector,
 };
 
 use super::{
     schema::{Call, Ran, Until},
     work::{Pending, Works, name},
 };
-use crate::engine::Seen;
+use crate::engine::{Mms, Seen};
 
 /// For how long after a call's return it is looked whether CPUs run user code of its mm, in
 /// nanoseconds.
@@ -69,20 +69,16 @@ pub(super) struct Detail {
 
 /// What runs on a CPU now.
 fn ran(seen: &Seen<'_>, c: &Cpu) -> Ran {
-    let known = |id: u64| (c.known && id != 0).then_some(id);
+    let Mms { logical, active, real, lazy } = Mms::from(c);
     Ran {
         ts_ns: seen.ts,
         tid: c.known.then_some(c.tid),
         comm: c.known.then(|| seen.comm(c.tid).map(str::to_owned)).flatten(),
         kthread: c.known.then_some(c.kthread),
-        logical_mm: told_mm(c.logical).filter(|_| c.known),
-        active_mm: known(c.active),
-        real_mm: known(c.real),
-        lazy: match c.lazy {
-            Tri::Yes if c.known => Some(true),
-            Tri::No if c.known => Some(false),
-            _ => None,
-        },
+        logical_mm: logical,
+        active_mm: active,
+        real_mm: real,
+        lazy,
     }
 }
 

@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::{CharEscape, Formatter};
 
-use super::{ExportError, Exporter, Mms, Value, fields, kind};
+use super::{ExportError, Exporter, Value, fields, kind};
 use crate::{
-    engine::{Observer, Seen},
+    engine::{Mms, Observer, Seen},
     report::{Finding, Report},
 };
 

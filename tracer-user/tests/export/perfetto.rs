@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
 use unlazy::{
+    engine::Mms,
     export::{
-        Exporter, Mms,
+        Exporter,
         perfetto::{
             Perfetto,
             proto::{Annotated, Data, DebugAnnotation, Ftrace, Trace, TrackDescriptor, event_type},

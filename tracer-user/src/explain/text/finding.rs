@@ -1,7 +1,7 @@
 //! A finding, with what led there.
 
 use super::super::schema::{BelongsTo, ExplainedFinding, Explanation};
-use crate::report::text::{Ink, Line, Page, chain, mm, moment, relative_us, thread};
+use crate::report::text::{Ink, Line, Page, chain, mm, moment, place, relative_us};
 
 pub(super) fn put(explanation: &Explanation, found: &ExplainedFinding, page: &mut Page) {
     let ExplainedFinding { number, finding, belongs_to } = found;
@@ -9,14 +9,7 @@ pub(super) fn put(explanation: &Explanation, found: &ExplainedFinding, page: &mu
         .ink(Ink::Head, &format!("Finding {number}: "))
         .ink(Ink::Bad, &format!("{} {}", finding.rule, finding.severity.name()))
         .text("  ");
-    let place = format!(
-        "CPU {}, {}, mm {}, {}",
-        finding.cpu,
-        thread(finding.comm.as_deref(), finding.tid),
-        mm(finding.mm),
-        finding.evidence.name()
-    );
-    page.hanging(lead, Ink::Plain, &place);
+    page.hanging(lead, Ink::Plain, &place(finding));
     page.hanging(Line::new().text("  "), Ink::Plain, &finding.summary);
     let belongs = belongs(belongs_to, finding.ts_ns);
     if !belongs.is_empty() {

@@ -13,9 +13,9 @@ use std::{fs::File, io::BufWriter, path::Path};
 use tracer_common::wire::{membarrier_cmd, told_mm};
 
 use self::table::{Declared, Holds, Table};
-use super::{Call, Calls, ExportError, Exporter, Field, Mms, SCHEMA, Type, Value, fields, kind};
+use super::{Call, Calls, ExportError, Exporter, Field, SCHEMA, Type, Value, fields, kind};
 use crate::{
-    engine::{Observer, Seen},
+    engine::{Mms, Observer, Seen},
     report::{Finding, Report},
     stream::Facts,
 };

@@ -11,10 +11,7 @@ use super::{
     packets::{On, Packets, note},
     proto::{Annotated, EXPLICIT, TrackDescriptor},
 };
-use crate::{
-    engine::Seen,
-    export::{Mms, words::reason},
-};
+use crate::{engine::Mms, engine::Seen, export::words::reason};
 
 /// More than any kernel nests.
 const DEEPEST: usize = 32;

@@ -40,9 +40,9 @@ use self::{
     sched::Sched,
     threads::Threads,
 };
-use super::{ExportError, Exporter, Flows, Mms, calls::is_membarrier};
+use super::{ExportError, Exporter, Flows, calls::is_membarrier};
 use crate::{
-    engine::{Observer, Seen},
+    engine::{Mms, Observer, Seen},
     report::{Attach, ChainLink, Finding, Probe, Report},
     stream::Facts,
 };

@@ -42,19 +42,18 @@ fn one(nth: usize, finding: &Finding, report: &Report, page: &mut Page) {
         .text(&format!("  {nth}. "))
         .ink(ink, &title.split_whitespace().collect::<Vec<_>>().join(" "))
         .text("  ");
-    let place = format!(
-        "CPU {}, {}, mm {}, {}",
-        finding.cpu,
-        thread(finding.comm.as_deref(), finding.tid),
-        mm(finding.mm),
-        finding.evidence.name(),
-    );
-    page.hanging(lead, Ink::Plain, &place);
+    page.hanging(lead, Ink::Plain, &place(finding));
     page.hanging(Line::new().text("     "), Ink::Plain, &finding.summary);
 
     chain(&finding.chain, finding.ts_ns, page);
     let at = format!("at {} s of {}", moment(finding.ts_ns), report.window.clock);
     page.line(Line::new().text("     ").ink(Ink::Dim, &at));
+}
+
+/// Where a finding was made, and how it is known.
+pub(crate) fn place(finding: &Finding) -> String {
+    let Finding { cpu, comm, tid, mm: id, evidence, .. } = finding;
+    format!("CPU {cpu}, {}, mm {}, {}", thread(comm.as_deref(), *tid), mm(*id), evidence.name())
 }
 
 /// What led to a finding at `ts_ns`, one line an event.

@@ -23,7 +23,7 @@ use std::io::{self, IsTerminal, Write};
 
 pub use plain::printable;
 
-pub(crate) use findings::chain;
+pub(crate) use findings::{chain, place};
 pub(crate) use number::{compact, count, duration, moment, relative_us};
 pub(crate) use page::{Ink, Line, Page};
 pub(crate) use plain::{clip, width};
