@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::load::Load;
-use crate::kernel::Source;
 use crate::kernel::bugs::{self, BUGS, Bug, Expect as BugExpect, Odds, Workload};
+use crate::kernel::{Source, Variant, Without};
 
 /// Debian's kernels that have the hole, and no other fault that is known: with modules.
 const STOCK: [&str; 2] = ["6.1.0-56-cloud", "6.12.117+deb12-cloud"];
@@ -66,7 +66,7 @@ pub(super) enum Which {
     /// Debian's, by its version.
     Debian(&'static str),
     /// Ours with the planted bugs.
-    Planted(Source),
+    Planted(Variant),
 }
 
 impl Which {
@@ -74,7 +74,7 @@ impl Which {
     pub(super) fn name(self) -> String {
         match self {
             Self::Debian(version) => version.to_owned(),
-            Self::Planted(source) => format!("planted-{source}"),
+            Self::Planted(variant) => format!("planted-{variant}"),
         }
     }
 }
@@ -173,18 +173,37 @@ pub(super) fn rows(extent: &Extent) -> Vec<Row> {
         rows.extend(sizes.iter().map(|&smp| Row {
             group: Group::Control,
             what: "none".to_owned(),
-            ..clean(Which::Planted(source), smp, extent)
+            ..clean(Which::Planted(source.into()), smp, extent)
         }));
     }
+    rows.extend(lacking(extent));
     rows.extend(stock(extent));
     rows
+}
+
+/// Kernels that lack something: what can be seen without it is judged, and nothing is found.
+fn lacking(extent: &Extent) -> Vec<Row> {
+    if extent.quick {
+        return Vec::new();
+    }
+    let row = |source, without, checked: &[&str]| Row {
+        group: Group::Control,
+        what: "lacking".to_owned(),
+        expected: Expected::clean(checked),
+        ..clean(Which::Planted(Variant { source, without: Some(without) }), 2, extent)
+    };
+    let all = &["R1", "R2", "R3", "R4", "R5", "R6"];
+    let rows = |&source: &Source| {
+        [row(source, Without::KallsymsAll, all), row(source, Without::Fentry, &["R1", "R2"])]
+    };
+    extent.sources.iter().flat_map(rows).collect()
 }
 
 fn planted(source: Source, bug: &'static Bug, extent: &Extent) -> Row {
     let correct = bug.expect.is_nothing();
     Row {
         group: if correct { Group::LookAlike } else { Group::Planted },
-        kernel: Which::Planted(source),
+        kernel: Which::Planted(source.into()),
         what: bug.name.to_owned(),
         bug: Some(bug.name),
         append: Vec::new(),

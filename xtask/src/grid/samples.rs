@@ -54,7 +54,7 @@ fn judged(row: &Row, tries: Vec<Observed>) -> RowResult {
 
 /// The grid.
 pub(super) fn grid() -> Grid {
-    let ours = Which::Planted(Source::V6_12);
+    let ours = Which::Planted(Source::V6_12.into());
     let stock = Which::Debian("6.12.117+deb12-cloud");
     let died = Observed {
         end: "the guest's kernel panicked: Oops | red".to_owned(),

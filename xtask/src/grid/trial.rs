@@ -48,8 +48,8 @@ impl Kernel {
     ) -> Result<Self> {
         let image = match which {
             Which::Debian(version) => image::resolve(workspace, version)?,
-            Which::Planted(source) => {
-                let bzimage = kernel::ensure(workspace, source)?;
+            Which::Planted(variant) => {
+                let bzimage = kernel::ensure(workspace, variant)?;
                 image::resolve(workspace, &bzimage.to_string_lossy())?
             }
         };

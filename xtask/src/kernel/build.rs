@@ -12,8 +12,9 @@ use super::config;
 use super::make::{Make, tools};
 use super::packages;
 use super::plan::Plan;
-use super::source::{Archive, Source};
+use super::source::Archive;
 use super::tree::Tree;
+use super::variant::Variant;
 use crate::shell::say;
 use crate::workspace::Workspace;
 
@@ -36,13 +37,13 @@ struct Stamp {
     built_at: u64,
 }
 
-/// The image of `source`'s kernel, from the cache, or built.
+/// The image of a kernel, from the cache, or built.
 ///
 /// # Errors
 /// When something that a build needs is missing and cannot be had, an anchor or an option does not
 /// fit the source, or `make` fails.
-pub(super) fn ensure(workspace: &Workspace, source: Source) -> Result<PathBuf> {
-    let build = Build::plan(workspace, source)?;
+pub(super) fn ensure(workspace: &Workspace, variant: Variant) -> Result<PathBuf> {
+    let build = Build::plan(workspace, variant)?;
     if !build.is_kept() {
         let _lock = build.lock()?;
         // Whoever waited for the lock may find it done.
@@ -57,8 +58,8 @@ pub(super) fn ensure(workspace: &Workspace, source: Source) -> Result<PathBuf> {
 ///
 /// # Errors
 /// As [`ensure`].
-pub(super) fn tree(workspace: &Workspace, source: Source) -> Result<PathBuf> {
-    let build = Build::plan(workspace, source)?;
+pub(super) fn tree(workspace: &Workspace, variant: Variant) -> Result<PathBuf> {
+    let build = Build::plan(workspace, variant)?;
     let _lock = build.lock()?;
     if !build.is_kept() || build.built_as().as_deref() != Some(&build.plan.name) {
         build.run(workspace, false)?;
@@ -70,15 +71,15 @@ pub(super) fn tree(workspace: &Workspace, source: Source) -> Result<PathBuf> {
 ///
 /// # Errors
 /// As [`ensure`].
-pub(super) fn rebuild(workspace: &Workspace, source: Source) -> Result<()> {
-    let build = Build::plan(workspace, source)?;
+pub(super) fn rebuild(workspace: &Workspace, variant: Variant) -> Result<()> {
+    let build = Build::plan(workspace, variant)?;
     let _lock = build.lock()?;
     build.run(workspace, true)
 }
 
 /// One kernel that is to be in the cache.
 struct Build {
-    source: Source,
+    variant: Variant,
     archive: Archive,
     tools: Vec<String>,
     plan: Plan,
@@ -88,14 +89,15 @@ struct Build {
 }
 
 impl Build {
-    fn plan(workspace: &Workspace, source: Source) -> Result<Self> {
+    fn plan(workspace: &Workspace, variant: Variant) -> Result<Self> {
         let kernels = workspace.root.join(".cache/kernels");
         fs::create_dir_all(&kernels).with_context(|| format!("making {}", kernels.display()))?;
         packages::ensure_build_needs()?;
-        let archive = source.archive(workspace)?;
+        let archive = variant.source.archive(workspace)?;
         let tools = tools()?;
-        let plan = Plan::new(&archive, &tools, &config::fragment(source));
-        Ok(Self { source, archive, tools, plan, kernels, tree: Tree::of(workspace, source) })
+        let plan = Plan::new(&archive, &tools, &config::fragment(variant));
+        let tree = Tree::of(workspace, variant.source);
+        Ok(Self { variant, archive, tools, plan, kernels, tree })
     }
 
     /// `.cache/kernels/<name>`.
@@ -117,7 +119,7 @@ impl Build {
 
     /// Keeps other builds out of the tree until it is dropped.
     fn lock(&self) -> Result<File> {
-        let path = self.kernels.join(format!("{}.lock", self.source));
+        let path = self.kernels.join(format!("{}.lock", self.variant.source));
         let file = File::create(&path).with_context(|| format!("writing {}", path.display()))?;
         rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
             .with_context(|| format!("locking {}", path.display()))?;
@@ -126,8 +128,8 @@ impl Build {
 
     fn run(&self, workspace: &Workspace, anew: bool) -> Result<()> {
         let began = Instant::now();
-        let Self { source, archive, plan, tree, .. } = self;
-        tree.prepare(workspace, *source, archive, plan, anew)?;
+        let Self { variant, archive, plan, tree, .. } = self;
+        tree.prepare(workspace, variant.source, archive, plan, anew)?;
         let dir = self.dir();
         fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
         // From here on neither is what it was.
@@ -139,7 +141,7 @@ impl Build {
         let make = Make::new(&tree.dir, &dir.join("build.log"))?;
         self.configure(&make)?;
         say(format_args!(
-            "building the kernel {}; the first time takes 5 to 15 minutes; its log is {}",
+            "building the kernel {} ({variant}); the first time takes 5 to 15 minutes; its log is {}",
             plan.name,
             make.log().display()
         ));
@@ -167,7 +169,7 @@ impl Build {
     }
 
     fn configure(&self, make: &Make) -> Result<()> {
-        let asked = config::fragment(self.source);
+        let asked = config::fragment(self.variant);
         write(&self.tree.dir.join("unlazy.config"), &asked)?;
         make.run(&["KCONFIG_ALLCONFIG=unlazy.config", "allnoconfig"])?;
         let config = self.tree.dir.join(".config");

@@ -3,11 +3,10 @@
 //! The base is `allnoconfig`: an option that is not in the fragment is off unless one that is in
 //! it selects it. The fragment is a file of its own, in the kernel's format, with the reasons in it.
 
-use std::borrow::Cow;
-
 use anyhow::{Result, bail};
 
 use super::source::Source;
+use super::variant::Variant;
 
 const FRAGMENT: &str = include_str!("tree/unlazy.config");
 
@@ -15,13 +14,17 @@ const FRAGMENT: &str = include_str!("tree/unlazy.config");
 const RENAMED_SINCE_6_1: (&str, &str) =
     ("CONFIG_MITIGATION_PAGE_TABLE_ISOLATION=", "CONFIG_PAGE_TABLE_ISOLATION=");
 
-/// What is asked of `source`'s kernel, in kconfig's format.
-pub(crate) fn fragment(source: Source) -> Cow<'static, str> {
+/// What is asked of a kernel, in kconfig's format.
+pub(crate) fn fragment(variant: Variant) -> String {
     let (new, old) = RENAMED_SINCE_6_1;
-    match source {
-        Source::V6_12 => Cow::Borrowed(FRAGMENT),
-        Source::V6_1 => Cow::Owned(FRAGMENT.replace(new, old)),
-    }
+    let fragment = match variant.source {
+        Source::V6_12 => FRAGMENT.to_owned(),
+        Source::V6_1 => FRAGMENT.replace(new, old),
+    };
+    let off = variant.without.map_or(&[][..], |without| without.options());
+    off.iter().fold(fragment, |fragment, option| {
+        fragment.replace(&format!("{option}=y\n"), &format!("# {option} is not set\n"))
+    })
 }
 
 /// Holds the configuration that came out against the one that was asked for.
@@ -64,6 +67,7 @@ fn settings(config: &str) -> impl Iterator<Item = (&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::Without;
 
     const CAME_OUT: &str = "#\n# Automatically generated\n#\nCONFIG_SMP=y\nCONFIG_NR_CPUS=8\n\
         # CONFIG_SWAP is not set\nCONFIG_LOCALVERSION=\"-x\"\n";
@@ -99,14 +103,31 @@ mod tests {
                 "CONFIG_MEMBARRIER=y",
                 "CONFIG_JUMP_LABEL=y",
             ] {
-                assert!(fragment(source).lines().any(|line| line == needed), "{needed}");
+                assert!(fragment(source.into()).lines().any(|line| line == needed), "{needed}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_variant_lacks_is_off_and_nothing_else() {
+        let whole = fragment(Source::V6_12.into());
+        for without in [Without::KallsymsAll, Without::Fentry] {
+            let variant = Variant { source: Source::V6_12, without: Some(without) };
+            let fragment = fragment(variant);
+            let lost: Vec<_> = settings(&whole)
+                .filter(|setting| !settings(&fragment).any(|other| other == *setting))
+                .map(|(option, _)| option)
+                .collect();
+            assert_eq!(lost, without.options(), "{without}");
+            for option in without.options() {
+                assert!(settings(&fragment).any(|setting| setting == (option, "n")), "{option}");
             }
         }
     }
 
     #[test]
     fn an_older_source_is_asked_by_its_own_names() {
-        let lines = fragment(Source::V6_1);
+        let lines = fragment(Source::V6_1.into());
         assert!(lines.lines().any(|line| line == "CONFIG_PAGE_TABLE_ISOLATION=y"));
         assert!(!lines.contains("CONFIG_MITIGATION_"));
     }

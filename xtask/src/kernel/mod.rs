@@ -14,6 +14,7 @@ mod packages;
 mod plan;
 mod source;
 mod tree;
+mod variant;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 
 pub(crate) use self::source::Source;
+pub(crate) use self::variant::{Variant, Without};
 use crate::workspace::Workspace;
 
 /// Build a small kernel with planted bugs, each switched on at boot.
@@ -34,6 +36,9 @@ pub(crate) struct Args {
     /// Which of Debian's kernel sources
     #[arg(long, value_enum, default_value = "6.12")]
     source: Source,
+    /// Leave out what distributions' kernels have
+    #[arg(long, value_enum)]
+    without: Option<Without>,
     /// Unpack and build anew, whatever the cache has
     #[arg(long)]
     force: bool,
@@ -57,31 +62,29 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
             .with_context(|| format!("no planted bug is called `{name}`: see --list"))?;
         print!("{}", listing::About(bug));
     } else {
+        let variant = Variant { source: args.source, without: args.without };
         if args.force {
-            build::rebuild(workspace, args.source)?;
+            build::rebuild(workspace, variant)?;
         }
-        let path = if args.tree {
-            build_tree(workspace, args.source)?
-        } else {
-            ensure(workspace, args.source)?
-        };
+        let path =
+            if args.tree { build_tree(workspace, variant)? } else { ensure(workspace, variant)? };
         println!("{}", path.display());
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The image of `source`'s kernel: from the cache, or built now.
+/// The image of a kernel: from the cache, or built now.
 ///
 /// # Errors
 /// When it has to be built and can't be.
-pub(crate) fn ensure(workspace: &Workspace, source: Source) -> Result<PathBuf> {
-    build::ensure(workspace, source)
+pub(crate) fn ensure(workspace: &Workspace, variant: impl Into<Variant>) -> Result<PathBuf> {
+    build::ensure(workspace, variant.into())
 }
 
 /// The tree that the same kernel was built in, fit for building modules against it.
 ///
 /// # Errors
 /// As [`ensure`].
-pub(crate) fn build_tree(workspace: &Workspace, source: Source) -> Result<PathBuf> {
-    build::tree(workspace, source)
+pub(crate) fn build_tree(workspace: &Workspace, variant: impl Into<Variant>) -> Result<PathBuf> {
+    build::tree(workspace, variant.into())
 }
