@@ -2,6 +2,21 @@
 
 use std::time::Duration;
 
+/// What `unlazy stress` runs by itself.
+const SCENARIOS: [&str; 11] = [
+    "sync-core",
+    "jit",
+    "lazy",
+    "shootdown",
+    "procs",
+    "migrate",
+    "siblings",
+    "register",
+    "preempt",
+    "switch-flush",
+    "lazy-flush",
+];
+
 /// A workload of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Load {
@@ -11,14 +26,14 @@ pub(super) struct Load {
     pub(super) module: bool,
     /// Whether a CPU goes and comes meanwhile.
     hotplug: bool,
-    /// Few threads and few calls, but of every scenario.
-    gentle: bool,
+    /// Every scenario by itself, one after the other.
+    in_turns: bool,
 }
 
 impl Load {
     /// Scenarios that need nothing.
     pub(super) fn stress(scenarios: &[&'static str]) -> Self {
-        Self { scenarios: scenarios.to_vec(), module: false, hotplug: false, gentle: false }
+        Self { scenarios: scenarios.to_vec(), module: false, hotplug: false, in_turns: false }
     }
 
     /// Any scenarios, with the module loaded.
@@ -31,10 +46,10 @@ impl Load {
         Self { hotplug: true, ..Self::stress(&[]) }
     }
 
-    /// All scenarios, for machines whose CPUs are many times those of their host: what reads the
-    /// buffers has one of them.
-    pub(super) fn gentle() -> Self {
-        Self { gentle: true, ..Self::stress(&[]) }
+    /// All scenarios in turns, for machines that have many times the CPUs of their host: what reads
+    /// the buffers has one of them, and beside all scenarios at once it can't keep up.
+    pub(super) fn in_turns() -> Self {
+        Self { in_turns: true, ..Self::stress(&[]) }
     }
 
     /// In a word or two.
@@ -44,14 +59,17 @@ impl Load {
         if self.hotplug {
             name.push_str(" hotplug");
         }
-        if self.gentle {
-            name.push_str(" gentle");
+        if self.in_turns {
+            name.push_str(" in turns");
         }
         name
     }
 
     /// The command line, for `time`.
     pub(super) fn command(&self, time: Duration) -> Vec<String> {
+        if self.in_turns {
+            return in_turns(time);
+        }
         let seconds = time.as_secs().max(1);
         let length = match time.subsec_millis() {
             0 => format!("{seconds}s"),
@@ -64,9 +82,6 @@ impl Load {
         if !self.scenarios.is_empty() {
             words.extend(["--scenario".to_owned(), self.scenarios.join(",")]);
         }
-        if self.gentle {
-            words.extend(["--threads", "2", "--rate", "100"].map(str::to_owned));
-        }
         if self.hotplug {
             let line = format!(
                 "+ guest repeat {seconds} guest seq guest cpu-online 1 0 , guest sleep 0.5 , \
@@ -77,6 +92,16 @@ impl Load {
         }
         words
     }
+}
+
+/// Each scenario for its part of `time`, whatever becomes of the one before.
+fn in_turns(time: Duration) -> Vec<String> {
+    let turn = (time / SCENARIOS.len() as u32).as_millis().max(1);
+    let one = |scenario| {
+        format!("unlazy stress --for {turn}ms --scenario {scenario} --json /out/{scenario}.json")
+    };
+    let line = format!("guest all {}", SCENARIOS.map(one).join(" , "));
+    line.split_whitespace().map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -99,12 +124,17 @@ mod tests {
     }
 
     #[test]
-    fn many_cpus_are_driven_gently() {
-        assert_eq!(
-            line(&Load::gentle()),
-            "unlazy stress --for 9s --json /out/stress.json --threads 2 --rate 100"
+    fn many_cpus_are_driven_in_turns() {
+        assert_eq!(Load::in_turns().name(), "all in turns");
+        let line = Load::in_turns().command(Duration::from_secs(11)).join(" ");
+        assert!(
+            line.starts_with(
+                "guest all unlazy stress --for 1000ms --scenario sync-core --json \
+                 /out/sync-core.json , unlazy stress --for 1000ms --scenario jit --json"
+            ),
+            "{line}"
         );
-        assert_eq!(Load::gentle().name(), "all gentle");
+        assert!(line.ends_with("--scenario lazy-flush --json /out/lazy-flush.json"), "{line}");
     }
 
     #[test]

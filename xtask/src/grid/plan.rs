@@ -250,7 +250,7 @@ fn clean(kernel: Which, smp: u32, extent: &Extent) -> Row {
         what: "stress".to_owned(),
         bug: None,
         append: Vec::new(),
-        load: if smp > 4 { Load::gentle() } else { Load::stress(&[]) },
+        load: if smp > 4 { Load::in_turns() } else { Load::stress(&[]) },
         smp,
         expected: Expected::clean(checked),
         time: if extent.quick { CLEAN_TIME_QUICK } else { extent.clean_time },
