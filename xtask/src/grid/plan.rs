@@ -192,9 +192,11 @@ fn lacking(extent: &Extent) -> Vec<Row> {
         expected: Expected::clean(checked),
         ..clean(Which::Planted(Variant { source, without: Some(without) }), 2, extent)
     };
-    let all = &["R1", "R2", "R3", "R4", "R5", "R6"];
+    // Where this CPU's variables are is told by symbols, or by a task's run queue, which our kernels
+    // (without FAIR_GROUP_SCHED) don't tell: what is read from them can't be judged.
+    let unread = &["R1", "R2", "R4", "R5"];
     let rows = |&source: &Source| {
-        [row(source, Without::KallsymsAll, all), row(source, Without::Fentry, &["R1", "R2"])]
+        [row(source, Without::KallsymsAll, unread), row(source, Without::Fentry, &["R1", "R2"])]
     };
     extent.sources.iter().flat_map(rows).collect()
 }
