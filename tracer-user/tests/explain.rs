@@ -19,7 +19,9 @@ use tracer_common::{
     model::{Config, Promise},
     wire::{self, Kind},
 };
-use unlazy::explain::{Ask, ExplainError, ExplainedCall, ExplainedCpu, Explanation, explain};
+use unlazy::explain::{
+    Ask, ExplainError, ExplainedCall, ExplainedCpu, Explanation, List, Question, explain,
+};
 
 fn asked(story: &Story, ask: Ask) -> Explanation {
     let (_dir, part) = story.recorded();
@@ -75,6 +77,38 @@ fn calls_are_counted_from_where_the_window_opens() {
     assert_eq!((list.slowest.len(), list.slowest[0].number), (10, 60));
     let last = asked(&story, Ask::Call(60)).call.expect("the last call");
     assert_eq!(last.call, list.slowest[0]);
+}
+
+/// The first fifty are the first fifty that are wanted, and one that does not return is there too.
+#[test]
+fn of_many_calls_those_that_match_are_listed() {
+    let mut story = Story::caller_and_sleeper(Config::default());
+    for n in 0..70 {
+        story.call(0);
+        if n >= 60 {
+            story.event(1, Kind::Nmi, 0, &wire::Fault { tid: U, state: 0, frame: 0, zero: [0; 2] });
+        }
+        story.local(0, SYNC_CORE).call_returns(0, 0);
+    }
+    story.call(0).local(0, SYNC_CORE);
+    let all = asked(&story, Ask::List).list.expect("the list");
+    assert_eq!((all.calls.len(), all.calls_omitted, all.calls_hidden), (50, 21, 0));
+    let slow = all.slowest[0].latency_ns.expect("a length");
+    let listed = |query: String| {
+        let question = Question { filter: query.parse().expect("a query"), ..Ask::List.into() };
+        let (_dir, part) = story.recorded();
+        let told = explain(&[part], question).expect("it is explained").explanation;
+        assert_eq!(told.calls_total, 71);
+        told.list.expect("the list")
+    };
+    let numbers = |list: &List| list.calls.iter().map(|call| call.number).collect::<Vec<_>>();
+    let list = listed(format!("latency>={slow}"));
+    assert_eq!(numbers(&list), (61..=70).collect::<Vec<_>>());
+    assert_eq!((list.calls_omitted, list.calls_hidden), (0, 61));
+    let list = listed("latency=?".to_owned());
+    assert_eq!(numbers(&list), [71]);
+    let list = listed("kind=flush".to_owned());
+    assert_eq!((list.calls.len(), list.calls_hidden, list.slowest.len()), (0, 71, 0));
 }
 
 #[test]
