@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
-use super::{only::Only, recording};
+use super::{
+    only::Only,
+    recording::{self, Span},
+};
 use crate::{
     exit::Exit,
     explain::{self, Ask, Explained, Question, text},
     output::{Sink, Target},
     report::text::Style,
-    trace::Range,
 };
 
 const ABOUT: &str = "Explain one membarrier call or one finding of a recorded trace, CPU by CPU";
@@ -24,7 +26,10 @@ again. Or one finding: its chain, and the call or switch it belongs to.
   unlazy explain trace.mcap --filter 'mm=8 latency>1ms'    of these, the ones that match
   unlazy explain trace.mcap --call 17      the 17th call that began in the window
   unlazy explain trace.mcap --finding 1    the first finding
-  unlazy explain trace.mcap --call 17 --json    as JSON (unlazy.explain/1)";
+  unlazy explain trace.mcap --call 17 --json    as JSON (unlazy.explain/1)
+
+With --from and --to only what lies between counts: calls and findings are numbered in it, and what \
+would have to be known from before is unknown until events tell it.";
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -38,6 +43,9 @@ pub struct Args {
     /// The recording, or all its parts
     #[arg(required = true, value_name = "F")]
     files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    span: Span,
 
     #[command(flatten)]
     only: Only,
@@ -72,7 +80,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         (None, Some(number)) => Ask::Finding(number),
         (None, None) => Ask::List,
     };
-    let question = Question { ask, range: Range::default(), filter: args.only.filter() };
+    let question = Question { ask, range: args.span.of(run)?, filter: args.only.filter() };
     // Known before the work is done.
     let json = args.json.as_deref().map(Target::from).as_ref().map(Sink::open).transpose()?;
     let Explained { explanation, damage, .. } = explain::explain(run, question)?;

@@ -125,7 +125,9 @@ pub fn explain(parts: &[Part], question: impl Into<Question>) -> Result<Explaine
         (explainer, judged) = pass(parts, range, begin(Some(call)))?;
     }
     let recorded::Recorded { report, damage } = judged;
-    let explanation = tell::tell(explainer, &report, ask)?;
+    let mut explanation = tell::tell(explainer, &report, ask)?;
+    explanation.from_ns = (range.from > 0).then_some(range.from);
+    explanation.to_ns = (range.to < u64::MAX).then_some(range.to);
     Ok(Explained { explanation, report, damage })
 }
 

@@ -24,6 +24,10 @@ pub struct Explanation {
     pub window_start_ns: u64,
     /// Where it ends.
     pub window_end_ns: u64,
+    /// What was before this was left out, as asked for; `null` if nothing was.
+    pub from_ns: Option<u64>,
+    /// What was after this was left out; `null` if nothing was.
+    pub to_ns: Option<u64>,
     /// Two CPUs' times closer than this are not ordered.
     pub skew_ns: u64,
     /// Events that were lost in the window.

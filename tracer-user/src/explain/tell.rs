@@ -68,6 +68,8 @@ pub(super) fn tell(
         clock: report.window.clock.clone(),
         window_start_ns: report.window.start_ns,
         window_end_ns: report.window.end_ns,
+        from_ns: None,
+        to_ns: None,
         skew_ns: config.skew,
         lost: report.events.lost.total,
         calls_total: index.total(),
