@@ -19,7 +19,14 @@ use tracer_common::{
     model::{Config, Promise},
     wire::{self, Kind},
 };
-use unlazy::explain::{Ask, ExplainError, ExplainedCall, ExplainedCpu, Explanation, explain};
+use unlazy::{
+    explain::{
+        Ask, ExplainError, ExplainedCall, ExplainedCpu, Explanation, List, Outcome, Question,
+        explain,
+    },
+    filter::Filter,
+    trace::Range,
+};
 
 fn asked(story: &Story, ask: Ask) -> Explanation {
     let (_dir, part) = story.recorded();
@@ -75,6 +82,77 @@ fn calls_are_counted_from_where_the_window_opens() {
     assert_eq!((list.slowest.len(), list.slowest[0].number), (10, 60));
     let last = asked(&story, Ask::Call(60)).call.expect("the last call");
     assert_eq!(last.call, list.slowest[0]);
+}
+
+/// The first fifty are the first fifty that are wanted, and one that does not return is there too.
+#[test]
+fn of_many_calls_those_that_match_are_listed() {
+    let mut story = Story::caller_and_sleeper(Config::default());
+    for n in 0..70 {
+        story.call(0);
+        if n >= 60 {
+            story.event(1, Kind::Nmi, 0, &wire::Fault { tid: U, state: 0, frame: 0, zero: [0; 2] });
+        }
+        story.local(0, SYNC_CORE).call_returns(0, 0);
+    }
+    story.call(0).local(0, SYNC_CORE);
+    let all = asked(&story, Ask::List).list.expect("the list");
+    assert_eq!((all.calls.len(), all.calls_omitted, all.calls_hidden), (50, 21, 0));
+    let slow = all.slowest[0].latency_ns.expect("a length");
+    let listed = |query: String| {
+        let question = Question { filter: query.parse().expect("a query"), ..Ask::List.into() };
+        let (_dir, part) = story.recorded();
+        let told = explain(&[part], question).expect("it is explained").explanation;
+        assert_eq!(told.calls_total, 71);
+        told.list.expect("the list")
+    };
+    let numbers = |list: &List| list.calls.iter().map(|call| call.number).collect::<Vec<_>>();
+    let list = listed(format!("latency>={slow}"));
+    assert_eq!(numbers(&list), (61..=70).collect::<Vec<_>>());
+    assert_eq!((list.calls_omitted, list.calls_hidden), (0, 61));
+    let list = listed("latency=?".to_owned());
+    assert_eq!(numbers(&list), [71]);
+    let list = listed("kind=flush".to_owned());
+    assert_eq!((list.calls.len(), list.calls_hidden, list.slowest.len()), (0, 71, 0));
+}
+
+/// With a part of the time, numbers are of that part, and what is not known is not made up.
+#[test]
+fn a_part_of_the_time() {
+    let mut story = Story::caller_and_sleeper(Config::default());
+    let (mut began, mut within) = (Vec::new(), Vec::new());
+    for _ in 0..6 {
+        began.push(story.now + STEP);
+        within.push(story.call(0).sweep());
+        story.local(0, SYNC_CORE).call_returns(0, 0).sweep();
+    }
+    let (_dir, part) = story.recorded();
+    let part = [part];
+    let ask = |ask, range| {
+        let question = Question { ask, range, filter: Filter::default() };
+        explain(&part, question).map(|explained| explained.explanation)
+    };
+    let whole = ask(Ask::List, Range::default()).expect("a list");
+    assert_eq!((whole.from_ns, whole.to_ns, whole.calls_total), (None, None, 6));
+    // Both in the middle of a call: that of the first is not of this part, nor does its end make one.
+    let range = Range { from: within[1], to: within[4] };
+    let told = ask(Ask::List, range).expect("a list");
+    assert_eq!((told.from_ns, told.to_ns), (Some(range.from), Some(range.to)));
+    assert_eq!((told.window_start_ns, told.window_end_ns), (range.from, range.to));
+    let calls = told.list.expect("the list").calls;
+    let has: Vec<_> = calls.iter().map(|call| (call.number, call.begin_ns)).collect();
+    assert_eq!(has, [(1, began[2]), (2, began[3]), (3, began[4])]);
+    assert!(calls[..2].iter().all(|call| call.returned == Some(0)), "{calls:?}");
+    assert_eq!((calls[2].end_ns, calls[2].latency_ns, calls[2].returned), (None, None, None));
+    // What is cut off promises nothing.
+    let last = ask(Ask::Call(3), range).expect("it is there").call.expect("the call");
+    assert_eq!(last.call, calls[2]);
+    assert!(last.looked_until_ns <= range.to);
+    assert!(last.cpus.iter().all(|cpu| cpu.outcome == Outcome::NoPromise), "{last:?}");
+    let error = ask(Ask::Call(4), range).expect_err("it is not of this part");
+    assert!(matches!(error, ExplainError::NoCall { asked: 4, total: 3 }), "{error}");
+    let after = Range { from: story.now + 10 * STEP, to: u64::MAX };
+    assert!(ask(Ask::List, after).is_err());
 }
 
 #[test]

@@ -7,6 +7,7 @@ use tracer_common::model::Rule;
 
 use super::{
     found::Found,
+    only::Only,
     tracing::{self, Next, Task, Terms, Tracing},
 };
 use crate::{
@@ -76,6 +77,9 @@ pub struct Args {
     record: Option<PathBuf>,
 
     #[command(flatten)]
+    only: Only,
+
+    #[command(flatten)]
     tracing: Tracing,
 }
 
@@ -106,7 +110,8 @@ pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
     };
     let make = |facts: &Facts| Checking::new(facts, args);
     let (checking, child) = tracing::run(&args.tracing, start, terms, make)?;
-    let report = checking.judge.report();
+    let mut report = checking.judge.report();
+    report.show_only(&args.only.filter());
     // Even if the trace could not be written to its end, the report is.
     let recorded = checking.recorder.map(Recorder::finish).transpose();
     let delivered = deliver(&report, places);

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
-use super::recording;
+use super::{
+    only::Only,
+    recording::{self, Span},
+};
 use crate::{
     exit::Exit,
-    explain::{self, Ask, Explained, text},
+    explain::{self, Ask, Explained, Question, text},
     output::{Sink, Target},
     report::text::Style,
 };
@@ -20,9 +23,13 @@ interrupted it or why not, what serialized it, and when and by which way it ran 
 again. Or one finding: its chain, and the call or switch it belongs to.
 
   unlazy explain trace.mcap                what there is: calls and findings, by number
+  unlazy explain trace.mcap --filter 'mm=8 latency>1ms'    of these, the ones that match
   unlazy explain trace.mcap --call 17      the 17th call that began in the window
   unlazy explain trace.mcap --finding 1    the first finding
-  unlazy explain trace.mcap --call 17 --json    as JSON (unlazy.explain/1)";
+  unlazy explain trace.mcap --call 17 --json    as JSON (unlazy.explain/1)
+
+With --from and --to only what lies between counts: calls and findings are numbered in it, and what \
+would have to be known from before is unknown until events tell it.";
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -37,12 +44,18 @@ pub struct Args {
     #[arg(required = true, value_name = "F")]
     files: Vec<PathBuf>,
 
+    #[command(flatten)]
+    span: Span,
+
+    #[command(flatten)]
+    only: Only,
+
     /// The call to explain, by its number
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "filter", value_parser = clap::value_parser!(u64).range(1..))]
     call: Option<u64>,
 
     /// The finding to explain, by its number
-    #[arg(long, value_name = "N", conflicts_with = "call", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with_all = ["call", "filter"], value_parser = clap::value_parser!(u64).range(1..))]
     finding: Option<u64>,
 
     /// Write it as JSON (unlazy.explain/1) to OUT [default: standard output]
@@ -67,9 +80,10 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         (None, Some(number)) => Ask::Finding(number),
         (None, None) => Ask::List,
     };
+    let question = Question { ask, range: args.span.of(run)?, filter: args.only.filter() };
     // Known before the work is done.
     let json = args.json.as_deref().map(Target::from).as_ref().map(Sink::open).transpose()?;
-    let Explained { explanation, damage, .. } = explain::explain(run, ask)?;
+    let Explained { explanation, damage, .. } = explain::explain(run, question)?;
     recording::tell_damage(run, &damage);
     if !json.as_ref().is_some_and(Sink::is_stdout) {
         Sink::open(&Target::Stdout)?

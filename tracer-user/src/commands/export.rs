@@ -4,15 +4,19 @@ use std::{io, path::PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::recording::{self, Span};
+use super::{
+    only::Only,
+    recording::{self, Span},
+};
 use crate::{
     exit::Exit,
     export::{
-        Directory, ExportError, Exported, Json, export,
+        Directory, ExportError, Exported, Json, LeftOut, export,
         parquet::{FILES, Parquet},
         perfetto::Perfetto,
     },
     output::{Sink, Target, Written},
+    report::text::{count, printable},
     trace::{Part, Range},
 };
 
@@ -25,6 +29,7 @@ Write a recorded trace in a format that other tools read. It takes no privileges
   unlazy export t.mcap --format json -o - | jq ...       an object a line
   unlazy export t.mcap --format parquet -o t/            tables for DuckDB, Spark, ClickHouse
   unlazy export --from 10s --to 20s t.mcap ...           a part of it
+  unlazy export --filter 'mm=8 cpu=1' t.mcap ...         rows that match (json, parquet)
 
 The trace is judged on the way: each event comes with the mms that its CPU then has, and the findings
 are those of `unlazy report`. docs/export.md says what each format holds.";
@@ -64,6 +69,9 @@ pub struct Args {
 
     #[command(flatten)]
     span: Span,
+
+    #[command(flatten)]
+    only: Only,
 }
 
 /// Runs the command.
@@ -76,6 +84,12 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         bail!("these files are {} runs: export each by itself, to a place of its own", runs.len());
     };
     let range = args.span.of(run)?;
+    if args.format == Format::Perfetto && args.only.query().is_some() {
+        bail!(
+            "--filter takes json or parquet, which have a row an event: in Perfetto's format several \
+             events make a slice. Choose what to look at there, or a part of the time by --from and --to"
+        );
+    }
     let exported = match args.format {
         Format::Parquet => Some(parquet(run, range, args)?),
         Format::Json | Format::Perfetto => stream(run, range, args)?,
@@ -85,7 +99,26 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Clean);
     };
     recording::tell_damage(run, &exported.recorded.damage);
+    tell_left_out(&exported, args);
     Ok(if exported.recorded.damage.is_empty() { Exit::Clean } else { Exit::Inconclusive })
+}
+
+/// Says on standard error how much a query left out.
+fn tell_left_out(exported: &Exported, args: &Args) {
+    let Some(filter) = args.only.query() else { return };
+    let LeftOut { events, calls, findings } = exported.left_out;
+    let of = exported.recorded.report.findings.len() as u64;
+    let calls = match args.format {
+        Format::Parquet => format!(", {} calls", count(calls)),
+        Format::Json | Format::Perfetto => String::new(),
+    };
+    let (events, all) = (count(events), count(events + exported.events));
+    let left_out = format!(
+        "{events} of {all} events{calls} and {} of {} findings",
+        count(findings),
+        count(of)
+    );
+    eprintln!("unlazy: the filter ({}) left out {left_out}", printable(&filter.to_string()));
 }
 
 /// Writes a format that is one file; nothing if whoever read it has gone.
@@ -97,7 +130,7 @@ fn stream(run: &[Part], range: Range, args: &Args) -> anyhow::Result<Option<Expo
             (Format::Perfetto, Some(part)) => {
                 export(run, range, &mut Perfetto::new(to, part.facts(), range.from))
             }
-            _ => export(run, range, &mut Json::new(to, range.from)),
+            _ => export(run, range, &mut Json::new(to, range.from).only(args.only.filter())),
         };
         match result {
             Err(ExportError::Io(error)) => Err(error),
@@ -131,8 +164,8 @@ fn parquet(run: &[Part], range: Range, args: &Args) -> anyhow::Result<Exported> 
     let directory = Directory::open(place, FILES).with_context(|| {
         format!("can't write to {}; name a directory that is new or an export", place.display())
     })?;
-    let mut tables =
-        Parquet::new(directory.path(), first.facts(), range.from).with_context(doing)?;
+    let tables = Parquet::new(directory.path(), first.facts(), range.from).with_context(doing)?;
+    let mut tables = tables.only(args.only.filter());
     let exported = match export(run, range, &mut tables) {
         Err(ExportError::Trace(error)) => return Err(error.into()),
         result => result.with_context(doing)?,

@@ -2,22 +2,18 @@
 
 use std::path::PathBuf;
 
-use crate::{
-    filter::Filter,
-    tui::{
-        config::{self, ConfigError, Settings},
-        state::Screen,
-        theme::Theme,
-    },
+use super::only::Only;
+use crate::tui::{
+    config::{self, ConfigError, Settings},
+    state::Screen,
+    theme::Theme,
 };
 
 /// How the screen looks.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Looks {
-    /// Show only what this query matches, as "mm=8 cpu=0-3" or "rule=R2 or comm=jit*"; ? in the TUI
-    /// lists the fields
-    #[arg(long, value_name = "QUERY")]
-    filter: Option<Filter>,
+    #[command(flatten)]
+    only: Only,
 
     /// The first screen: cpus, mms, calls, findings, ipis or health
     #[arg(long, value_name = "NAME", value_parser = screen)]
@@ -51,7 +47,7 @@ impl Looks {
     /// If the configuration can't be used.
     pub(super) fn settings(&self) -> Result<Settings, ConfigError> {
         let mut settings = config::read(self.config.as_deref())?;
-        if let Some(filter) = &self.filter {
+        if let Some(filter) = self.only.query() {
             settings.filter = filter.clone();
         }
         settings.screen = self.screen.unwrap_or(settings.screen);

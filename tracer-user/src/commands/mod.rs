@@ -9,6 +9,7 @@ mod found;
 pub mod import;
 pub mod live;
 mod looks;
+mod only;
 pub mod record;
 pub mod recording;
 pub mod replay;

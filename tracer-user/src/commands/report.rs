@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use anyhow::bail;
 use serde::Serialize;
 
-use super::recording::{self, Span};
+use super::{
+    only::Only,
+    recording::{self, Span},
+};
 use crate::{
     exit::Exit,
     judge::recorded::{self, Recorded},
@@ -24,6 +27,7 @@ takes no privileges, and may be done on another machine.
   unlazy report trace.0000.mcap trace.0001.mcap   the parts of one run, in any order
   unlazy report *.mcap                        several runs: a table
   unlazy report --from 10s --to 20s F         a part of it; before, nothing is known
+  unlazy report --filter 'mm=8' F             all of it is judged; lines on other mms are left out
 
 What is damaged or cut off is passed over, said, and makes the verdict inconclusive.";
 
@@ -44,6 +48,9 @@ pub struct Args {
 
     #[command(flatten)]
     span: Span,
+
+    #[command(flatten)]
+    only: Only,
 
     /// Write the report as JSON (unlazy.report/1) to F [default: standard output]
     #[arg(long, value_name = "F", num_args = 0..=1, default_missing_value = "-")]
@@ -81,7 +88,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 
 /// Judges one run, and says what is wrong with its files.
 fn judge(run: &[Part], args: &Args) -> anyhow::Result<Report> {
-    let Recorded { report, damage } = recorded::judge(run, args.span.of(run)?)?;
+    let Recorded { mut report, damage } = recorded::judge(run, args.span.of(run)?)?;
+    report.show_only(&args.only.filter());
     recording::tell_damage(run, &damage);
     Ok(report)
 }

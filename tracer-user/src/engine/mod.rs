@@ -75,6 +75,8 @@ impl Counts {
 pub struct Told {
     /// What the model found.
     pub finding: Finding,
+    /// The thread's process.
+    pub tgid: Option<u32>,
     /// The thread's name then.
     pub comm: Option<String>,
     /// The story, in order.
@@ -281,8 +283,9 @@ impl<O: Observer> Engine<O> {
             let first = self.told.iter().all(|told| told.finding.rule != finding.rule);
             if self.told.len() < FINDINGS_KEPT || first {
                 let chain = chain::tell(&finding, &self.history, &self.names);
+                let tgid = self.names.tgid(finding.tid);
                 let comm = self.names.comm(finding.tid).map(str::to_owned);
-                let told = Arc::new(Told { finding, comm, chain });
+                let told = Arc::new(Told { finding, tgid, comm, chain });
                 self.observer.found(&told);
                 self.told.push(told);
             }

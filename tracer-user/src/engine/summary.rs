@@ -38,7 +38,8 @@ impl<O: Observer> Engine<O> {
         let tally = self.store.tally_ref();
         let (membarrier, mms, mms_omitted) = self.mms();
         let returns = tally.returns_observed + tally.returns_inferred;
-        let findings: Vec<_> = self.told.iter().map(|told| finding(told)).collect();
+        let findings = (1..).zip(&self.told).map(|(number, told)| finding(number, told));
+        let findings: Vec<_> = findings.collect();
         let if_told = |count: Option<u64>| count.filter(|_| tally.unknown_mms == 0);
         Judged {
             events: self.events_report(),
@@ -95,6 +96,7 @@ impl<O: Observer> Engine<O> {
             cpu: number as u32,
             known: cpu.known,
             tid: cpu.known.then_some(cpu.tid),
+            tgid: cpu.known.then(|| self.tgid_on(cpu)).flatten(),
             comm: cpu.known.then(|| self.names.comm(cpu.tid).map(str::to_owned)).flatten(),
             logical_mm: (cpu.known && cpu.logical != UNKNOWN_MM).then_some(cpu.logical),
             active_mm: known(cpu.active),
@@ -112,6 +114,11 @@ impl<O: Observer> Engine<O> {
             inconclusive: cpu.inconclusive,
         };
         self.store.cpus_iter().enumerate().filter(|(_, cpu)| !cpu.offline).map(cpu).collect()
+    }
+
+    /// The process of the thread on a CPU, if it is known.
+    fn tgid_on(&self, cpu: &Cpu) -> Option<u32> {
+        self.names.tgid(cpu.tid).or((cpu.tgid != 0).then_some(cpu.tgid))
     }
 
     fn mms(&self) -> (report::MembarrierTotal, Vec<report::Mm>, u64) {
@@ -224,13 +231,15 @@ fn bits(state: u64) -> String {
     names.join(" and ")
 }
 
-fn finding(told: &Told) -> report::Finding {
+fn finding(number: u64, told: &Told) -> report::Finding {
     let f = &told.finding;
     report::Finding {
+        number,
         rule: f.rule.id().to_owned(),
         severity: severity(f.rule.severity()),
         cpu: f.cpu,
         tid: Some(f.tid),
+        tgid: told.tgid,
         comm: told.comm.clone(),
         mm: (f.mm != 0).then_some(f.mm),
         ts_ns: f.ts,

@@ -72,6 +72,13 @@ impl Follow {
         self.total
     }
 
+    /// The calls that have not returned, in the order in which they began.
+    pub(crate) fn under_way(&self) -> Vec<Call> {
+        let mut calls: Vec<_> = self.open.values().map(|open| open.call.clone()).collect();
+        calls.sort_by_key(|call| call.number);
+        calls
+    }
+
     /// The window opens: what came before is not counted.
     pub(crate) fn restart(&mut self) {
         *self = Self::new(self.sees_csd);

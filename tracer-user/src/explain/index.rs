@@ -8,9 +8,12 @@ use super::{
     follow::{Follow, Step},
     schema::{BelongsTo, Call},
 };
-use crate::engine::{Seen, Told};
+use crate::{
+    engine::{Seen, Told},
+    filter::Filter,
+};
 
-/// How many calls are listed, from the first on.
+/// How many calls are listed, from the first on that is wanted.
 const LISTED: usize = 50;
 
 /// How many of the slowest.
@@ -44,6 +47,11 @@ pub(super) struct Found {
 #[derive(Debug, Default)]
 pub(super) struct Index {
     follow: Follow,
+    /// Which calls are listed.
+    pub(super) filter: Filter,
+    /// Calls that are over and were not to be listed.
+    hidden: u64,
+    /// The first of them, in order.
     pub(super) listed: Vec<Call>,
     pub(super) slowest: Vec<Call>,
     pub(super) found: Vec<Found>,
@@ -53,8 +61,8 @@ pub(super) struct Index {
 
 impl Index {
     /// `sees_csd`: it can be seen whom a call targets.
-    pub(super) fn new(sees_csd: bool) -> Self {
-        Self { follow: Follow::new(sees_csd), ..Self::default() }
+    pub(super) fn new(sees_csd: bool, filter: Filter) -> Self {
+        Self { follow: Follow::new(sees_csd), filter, ..Self::default() }
     }
 
     /// Goes on with calls that were followed before.
@@ -71,7 +79,17 @@ impl Index {
     pub(super) fn restart(&mut self) {
         let mut follow = std::mem::take(&mut self.follow);
         follow.restart();
-        *self = Self::resume(follow);
+        let filter = std::mem::take(&mut self.filter);
+        *self = Self { filter, ..Self::resume(follow) };
+    }
+
+    /// Nothing follows: calls that are still under way are listed as they are. Returns how many were
+    /// not to be listed.
+    pub(super) fn close(&mut self) -> u64 {
+        for call in self.follow.under_way() {
+            self.list(&call);
+        }
+        self.hidden
     }
 
     /// Takes an event; tells which call took a step with it, if one did.
@@ -142,15 +160,19 @@ impl Index {
             self.recent.pop_front();
         }
         self.recent.push_back((call.mm, call.begin_ns, call.number));
-        if self.listed.len() < LISTED {
-            self.listed.push(call.clone());
-        }
     }
 
+    /// Lists a call that is over, if it is wanted.
     fn list(&mut self, call: &Call) {
-        let index = usize::try_from(call.number - 1).unwrap_or(usize::MAX);
-        if let Some(listed) = self.listed.get_mut(index) {
-            listed.clone_from(call);
+        if !self.filter.matches(call) {
+            self.hidden += 1;
+            return;
+        }
+        // Calls end in another order than they began.
+        let at = self.listed.partition_point(|listed| listed.number < call.number);
+        if at < LISTED {
+            self.listed.insert(at, call.clone());
+            self.listed.truncate(LISTED);
         }
         let Some(latency) = call.latency_ns else { return };
         let at = self.slowest.partition_point(|slow| slow.latency_ns >= Some(latency));

@@ -20,6 +20,7 @@ use tracer_common::model::Config;
 
 use crate::{
     engine::{Observer, Seen, Told},
+    filter::Filter,
     judge::recorded,
     report::Report,
     trace::{Damage, Part, Range, TraceError},
@@ -41,6 +42,24 @@ pub enum Ask {
     Call(u64),
     /// The finding of this number, from 1.
     Finding(u64),
+}
+
+/// What is asked for, and of what.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// What is asked for.
+    pub ask: Ask,
+    /// The part of the run's time that counts. Numbers are counted in it.
+    pub range: Range,
+    /// Which calls and findings the lists have.
+    pub filter: Filter,
+}
+
+impl From<Ask> for Question {
+    /// Of the whole run.
+    fn from(ask: Ask) -> Self {
+        Self { ask, range: Range::default(), filter: Filter::default() }
+    }
 }
 
 /// Why it can't be explained.
@@ -90,21 +109,25 @@ pub struct Explained {
 ///
 /// # Errors
 /// [`ExplainError`] if the recording can't be read, or does not have what is asked for.
-pub fn explain(parts: &[Part], ask: Ask) -> Result<Explained, ExplainError> {
+pub fn explain(parts: &[Part], question: impl Into<Question>) -> Result<Explained, ExplainError> {
+    let Question { ask, range, filter } = question.into();
     let config = parts.first().map_or_else(Config::default, |part| (&part.facts().judging).into());
     let wanted = match ask {
         Ask::Call(number) => Some(number),
         Ask::List | Ask::Finding(_) => None,
     };
-    let (mut explainer, mut judged) = pass(parts, config, wanted)?;
+    let begin = |wanted| Explainer::new(config, wanted, filter.clone());
+    let (mut explainer, mut judged) = pass(parts, range, begin(wanted))?;
     if let Ask::Finding(number) = ask
         && let Some(found) = nth(&explainer.index.found, number)
         && let BelongsTo::Call { number: Some(call), .. } = found.belongs_to
     {
-        (explainer, judged) = pass(parts, config, Some(call))?;
+        (explainer, judged) = pass(parts, range, begin(Some(call)))?;
     }
     let recorded::Recorded { report, damage } = judged;
-    let explanation = tell::tell(explainer, &report, ask)?;
+    let mut explanation = tell::tell(explainer, &report, ask)?;
+    explanation.from_ns = (range.from > 0).then_some(range.from);
+    explanation.to_ns = (range.to < u64::MAX).then_some(range.to);
     Ok(Explained { explanation, report, damage })
 }
 
@@ -114,11 +137,10 @@ fn nth<T>(all: &[T], number: u64) -> Option<&T> {
 
 fn pass(
     parts: &[Part],
-    config: Config,
-    wanted: Option<u64>,
+    range: Range,
+    mut explainer: Explainer,
 ) -> Result<(Explainer, recorded::Recorded), TraceError> {
-    let mut explainer = Explainer::new(config, wanted);
-    let recorded = recorded::observe(parts, Range::default(), &mut explainer)?;
+    let recorded = recorded::observe(parts, range, &mut explainer)?;
     Ok((explainer, recorded))
 }
 
@@ -133,14 +155,14 @@ pub(crate) struct Explainer {
 }
 
 impl Explainer {
-    fn new(config: Config, wanted: Option<u64>) -> Self {
-        let index = Index::new(config.sees_csd);
+    fn new(config: Config, wanted: Option<u64>, filter: Filter) -> Self {
+        let index = Index::new(config.sees_csd, filter);
         Self { config, wanted, index, pending: Pending::default(), detail: None }
     }
 
     /// Goes on where calls were followed before, and follows the one of this number.
     pub(crate) fn resume(config: Config, wanted: Option<u64>, follow: follow::Follow) -> Self {
-        Self { index: Index::resume(follow), ..Self::new(config, wanted) }
+        Self { index: Index::resume(follow), ..Self::new(config, wanted, Filter::default()) }
     }
 
     /// These were found before it looked on.

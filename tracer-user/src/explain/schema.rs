@@ -24,6 +24,10 @@ pub struct Explanation {
     pub window_start_ns: u64,
     /// Where it ends.
     pub window_end_ns: u64,
+    /// What was before this was left out, as asked for; `null` if nothing was.
+    pub from_ns: Option<u64>,
+    /// What was after this was left out; `null` if nothing was.
+    pub to_ns: Option<u64>,
     /// Two CPUs' times closer than this are not ordered.
     pub skew_ns: u64,
     /// Events that were lost in the window.
@@ -43,16 +47,22 @@ pub struct Explanation {
 /// What there is to be explained.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct List {
+    /// The query that calls and findings had to pass; `null` if there was none.
+    pub filter: Option<String>,
     /// The first calls.
     pub calls: Vec<Call>,
-    /// Calls that are not in `calls`.
+    /// Further calls that are not in `calls`.
     pub calls_omitted: u64,
+    /// Calls that the query left out.
+    pub calls_hidden: u64,
     /// Those that took longest, the longest first.
     pub slowest: Vec<Call>,
     /// The findings.
     pub findings: Vec<ListedFinding>,
-    /// Findings that are not in `findings`.
+    /// Findings that were counted and not kept.
     pub findings_omitted: u64,
+    /// Findings that the query left out.
+    pub findings_hidden: u64,
 }
 
 /// How a call is known.
@@ -161,8 +171,6 @@ pub enum BelongsTo {
 /// A finding, with its chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ExplainedFinding {
-    /// Its number.
-    pub number: u64,
     /// The finding as `unlazy.report/1` has it.
     #[serde(flatten)]
     pub finding: Finding,

@@ -22,7 +22,8 @@ pub(super) fn tell(
     report: &Report,
     ask: Ask,
 ) -> Result<Explanation, ExplainError> {
-    let Explainer { config, index, detail, .. } = explainer;
+    let Explainer { config, mut index, detail, .. } = explainer;
+    let calls_hidden = index.close();
     let belongs_to =
         |number: u64| nth(&index.found, number).map_or(BelongsTo::Nothing, |one| one.belongs_to);
     let finding = match ask {
@@ -33,29 +34,32 @@ pub(super) fn tell(
                 kept: report.findings.len() as u64,
             };
             let finding = nth(&report.findings, asked).ok_or_else(no_finding)?.clone();
-            Some(ExplainedFinding { number: asked, finding, belongs_to: belongs_to(asked) })
+            Some(ExplainedFinding { finding, belongs_to: belongs_to(asked) })
         }
         Ask::List | Ask::Call(_) => None,
     };
     if let (Ask::Call(asked), None) = (ask, &detail) {
         return Err(ExplainError::NoCall { asked, total: index.total() });
     }
+    let shown = || report.findings.iter().filter(|finding| index.filter.matches(*finding));
     let list = (ask == Ask::List).then(|| List {
-        calls_omitted: index.total() - index.listed.len() as u64,
+        filter: (!index.filter.is_empty()).then(|| index.filter.to_string()),
+        calls_omitted: index.total() - calls_hidden - index.listed.len() as u64,
+        calls_hidden,
         calls: index.listed.clone(),
         slowest: index.slowest.clone(),
-        findings: (1..)
-            .zip(&report.findings)
-            .map(|(number, finding)| ListedFinding {
-                number,
+        findings: shown()
+            .map(|finding| ListedFinding {
+                number: finding.number,
                 rule: finding.rule.clone(),
                 ts_ns: finding.ts_ns,
                 cpu: finding.cpu,
                 summary: finding.summary.clone(),
-                belongs_to: belongs_to(number),
+                belongs_to: belongs_to(finding.number),
             })
             .collect(),
         findings_omitted: report.findings_omitted,
+        findings_hidden: (report.findings.len() - shown().count()) as u64,
     });
     Ok(Explanation {
         schema: SCHEMA,
@@ -64,6 +68,8 @@ pub(super) fn tell(
         clock: report.window.clock.clone(),
         window_start_ns: report.window.start_ns,
         window_end_ns: report.window.end_ns,
+        from_ns: None,
+        to_ns: None,
         skew_ns: config.skew,
         lost: report.events.lost.total,
         calls_total: index.total(),

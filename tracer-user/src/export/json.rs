@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::{CharEscape, Formatter};
 
-use super::{ExportError, Exporter, Value, fields, kind};
+use super::{ExportError, Exporter, LeftOut, Value, fields, kind, only::Only};
 use crate::{
     engine::{Mms, Observer, Seen},
+    filter::Filter,
     report::{Finding, Report},
 };
 
@@ -15,6 +16,7 @@ use crate::{
 pub struct Json<W> {
     to: W,
     from: u64,
+    only: Only,
     line: Vec<u8>,
     events: u64,
     failed: Option<io::Error>,
@@ -26,6 +28,15 @@ struct Line<'a> {
     kind: &'static str,
     #[serde(flatten)]
     finding: &'a Finding,
+}
+
+/// The last line, where a query left something out or may have.
+#[derive(Serialize)]
+struct Filtered {
+    kind: &'static str,
+    query: String,
+    events_hidden: u64,
+    findings_hidden: u64,
 }
 
 /// Everything but ASCII is escaped: what a thread calls itself must not speak to a terminal.
@@ -69,8 +80,14 @@ fn put(to: &mut Vec<u8>, value: &impl Serialize) {
 
 impl<W: Write> Json<W> {
     /// Writes to `to` what happened from `from` on, in nanoseconds of the run's clock.
-    pub const fn new(to: W, from: u64) -> Self {
-        Self { to, from, line: Vec::new(), events: 0, failed: None }
+    pub fn new(to: W, from: u64) -> Self {
+        Self { to, from, only: Only::default(), line: Vec::new(), events: 0, failed: None }
+    }
+
+    /// Writes only what passes a query.
+    #[must_use]
+    pub fn only(self, filter: Filter) -> Self {
+        Self { only: Only::new(filter), ..self }
     }
 
     fn end_line(&mut self) {
@@ -118,7 +135,7 @@ impl<W: Write> Json<W> {
 
 impl<W: Write> Observer for Json<W> {
     fn event(&mut self, seen: &Seen<'_>) {
-        if seen.ts < self.from || self.failed.is_some() {
+        if seen.ts < self.from || self.failed.is_some() || !self.only.event(seen) {
             return;
         }
         self.events += 1;
@@ -132,8 +149,22 @@ impl<W: Write> Observer for Json<W> {
 impl<W: Write> Exporter for Json<W> {
     fn finish(&mut self, report: &Report) -> Result<(), ExportError> {
         for finding in &report.findings {
+            if self.only.finding(finding) {
+                self.line.clear();
+                put(&mut self.line, &Line { kind: "finding", finding });
+                self.end_line();
+            }
+        }
+        if !self.only.filter.is_empty() {
+            let LeftOut { events, findings, .. } = self.only.left_out;
+            let line = Filtered {
+                kind: "filtered",
+                query: self.only.filter.to_string(),
+                events_hidden: events,
+                findings_hidden: findings,
+            };
             self.line.clear();
-            put(&mut self.line, &Line { kind: "finding", finding });
+            put(&mut self.line, &line);
             self.end_line();
         }
         match self.failed.take() {
@@ -144,6 +175,10 @@ impl<W: Write> Exporter for Json<W> {
 
     fn events(&self) -> u64 {
         self.events
+    }
+
+    fn left_out(&self) -> LeftOut {
+        self.only.left_out
     }
 }
 

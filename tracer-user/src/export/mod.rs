@@ -15,6 +15,7 @@ mod fields;
 mod flows;
 mod json;
 mod kinds;
+mod only;
 pub mod parquet;
 pub mod perfetto;
 mod schema;
@@ -37,6 +38,7 @@ pub use self::{
     flows::Flows,
     json::Json,
     kinds::{KINDS, KindFields, kind},
+    only::LeftOut,
     schema::{SCHEMA, schema},
 };
 
@@ -64,6 +66,11 @@ pub trait Exporter: Observer {
 
     /// How many events were written.
     fn events(&self) -> u64;
+
+    /// What a query left out.
+    fn left_out(&self) -> LeftOut {
+        LeftOut::default()
+    }
 }
 
 /// What came of an export.
@@ -73,6 +80,8 @@ pub struct Exported {
     pub recorded: Recorded,
     /// Events written.
     pub events: u64,
+    /// What a query left out.
+    pub left_out: LeftOut,
 }
 
 /// Writes one run, from its parts in order.
@@ -86,5 +95,5 @@ pub fn export(
 ) -> Result<Exported, ExportError> {
     let recorded = recorded::observe(parts, range, &mut *exporter)?;
     exporter.finish(&recorded.report)?;
-    Ok(Exported { recorded, events: exporter.events() })
+    Ok(Exported { recorded, events: exporter.events(), left_out: exporter.left_out() })
 }

@@ -70,10 +70,12 @@ fn finding() -> Value {
         "description": "a broken rule, as in unlazy.report/1; these lines come last",
         "properties": {
             "kind": { "const": "finding" },
+            "number": number,
             "rule": { "enum": ["R1", "R2", "R3", "R4", "R5", "R6", "R7"] },
             "severity": { "enum": ["hazard", "violation", "self-check"] },
             "cpu": number,
             "tid": { "type": ["integer", "null"], "minimum": 0 },
+            "tgid": { "type": ["integer", "null"], "minimum": 0 },
             "comm": { "type": ["string", "null"] },
             "mm": { "type": ["integer", "null"], "minimum": 0 },
             "ts_ns": number,
@@ -82,9 +84,25 @@ fn finding() -> Value {
             "chain": { "type": "array", "items": link },
         },
         "required": [
-            "kind", "rule", "severity", "cpu", "tid", "comm", "mm", "ts_ns", "evidence", "summary",
-            "chain",
+            "kind", "number", "rule", "severity", "cpu", "tid", "tgid", "comm", "mm", "ts_ns",
+            "evidence", "summary", "chain",
         ],
+        "additionalProperties": false,
+    })
+}
+
+fn filtered() -> Value {
+    let number = json!({ "type": "integer", "minimum": 0 });
+    json!({
+        "type": "object",
+        "description": "what --filter left out; with a query, this is the last line",
+        "properties": {
+            "kind": { "const": "filtered" },
+            "query": { "type": "string" },
+            "events_hidden": number,
+            "findings_hidden": number,
+        },
+        "required": ["kind", "query", "events_hidden", "findings_hidden"],
         "additionalProperties": false,
     })
 }
@@ -93,6 +111,7 @@ fn finding() -> Value {
 pub fn schema() -> Value {
     let mut any: Vec<Value> = KINDS.iter().map(event).collect();
     any.push(finding());
+    any.push(filtered());
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": SCHEMA,

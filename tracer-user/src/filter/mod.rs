@@ -12,13 +12,17 @@
 //! CPU. A field that it has, but whose value is not known, matches `?` and nothing else.
 
 mod error;
+mod events;
+pub mod language;
 mod parse;
+mod subjects;
 #[cfg(test)]
 mod tests;
 
 use std::{fmt, str::FromStr};
 
 pub use error::FilterError;
+pub(crate) use subjects::Returned;
 
 /// What can be asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,11 +57,11 @@ impl Field {
     /// All of them, with their names and what they are, in the order in which the help lists them.
     pub const ALL: [(Self, &'static str, &'static str); 12] = [
         (Self::Cpu, "cpu", "a CPU: 3, 0-3,7"),
-        (Self::Mm, "mm", "an mm by its ctx_id; none, init; of a CPU the logical or the real one"),
-        (Self::Tid, "tid", "a thread"),
-        (Self::Pid, "pid", "a process"),
-        (Self::Comm, "comm", "a name; * stands for any characters"),
-        (Self::Rule, "rule", "a rule of a finding: R2, membarrier"),
+        (Self::Mm, "mm", "an mm's ctx_id; none; init; of a CPU either of its two, of an event any"),
+        (Self::Tid, "tid", "a thread; of an event any that it names"),
+        (Self::Pid, "pid", "a process; of an event any that it names"),
+        (Self::Comm, "comm", "a thread's or process's name; * stands for any characters"),
+        (Self::Rule, "rule", "of a finding: R2, or membarrier"),
         (Self::Severity, "severity", "violation, hazard, self-check"),
         (Self::Evidence, "evidence", "observed, inferred, assumed"),
         (Self::Kind, "kind", "of a call: sync_core, membarrier, flush; of an event, its name"),

@@ -182,6 +182,10 @@ fn chains(report: &Report, rule: &Rule) -> String {
             ))
         }));
     }
+    if let Some(filter) = &report.filter {
+        let what = format!("told is what passes the filter: {}", filter.query);
+        lines.push(printable(&what));
+    }
     lines.join("\n")
 }
 

@@ -3,6 +3,7 @@
 //! [`Report`] is the contract `unlazy.report/1`. Numbers are integers, unknown is `null`, and an
 //! mm is its `ctx_id` (never reused, unlike the pointer). Keys may be added, never renamed.
 
+mod filtered;
 mod json;
 mod junit;
 mod run;
@@ -12,6 +13,7 @@ pub mod text;
 mod text_audit;
 mod verdict;
 
+pub use filtered::Filtered;
 pub use json::write_json;
 pub use junit::write_junit;
 pub use run::{

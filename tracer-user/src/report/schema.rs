@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Blindness, Command, Cpu, CrossCheck, Events, Finding, Kernel, MembarrierTotal, Mm, Overhead,
-    Probe, Reason, Rule, SyscallCoverage, Transitions, UserReturns, Window, text_audit::TextAudit,
+    Blindness, Command, Cpu, CrossCheck, Events, Filtered, Finding, Kernel, MembarrierTotal, Mm,
+    Overhead, Probe, Reason, Rule, SyscallCoverage, Transitions, UserReturns, Window,
+    text_audit::TextAudit,
 };
 
 /// The name and version of the contract that [`Report`] keeps.
@@ -112,6 +113,8 @@ pub struct Report {
     pub syscall_coverage: Option<SyscallCoverage>,
     /// What watching cost.
     pub overhead: Overhead,
+    /// What a query left out of `cpus`, `mms` and `findings`; `null` if nothing was asked to be.
+    pub filter: Option<Filtered>,
 }
 
 impl Default for Report {
@@ -143,6 +146,7 @@ impl Default for Report {
             crosscheck: None,
             syscall_coverage: None,
             overhead: Overhead::default(),
+            filter: None,
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Cpu {
     pub known: bool,
     /// The thread on it.
     pub tid: Option<u32>,
+    /// That thread's process.
+    pub tgid: Option<u32>,
     /// That thread's name.
     pub comm: Option<String>,
     /// `rq->curr->mm`.

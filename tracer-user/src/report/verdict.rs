@@ -111,6 +111,8 @@ pub struct Reason {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Finding {
+    /// Its number, from 1, in the order in which they were found: what `explain --finding` takes.
+    pub number: u64,
     /// The rule's id.
     pub rule: String,
     /// How bad it is.
@@ -119,6 +121,8 @@ pub struct Finding {
     pub cpu: u32,
     /// The thread, if known.
     pub tid: Option<u32>,
+    /// Its process, if known.
+    pub tgid: Option<u32>,
     /// Its name.
     pub comm: Option<String>,
     /// The mm that the rule speaks of.

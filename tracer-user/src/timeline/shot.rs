@@ -132,7 +132,6 @@ fn cpus(engine: &Engine<Collector>, judged: &Judged, now: u64, since: u64) -> Ve
         CpuRow {
             state,
             offline: cpu.offline,
-            tgid: if cpu.known { engine.tgid(cpu.tid).or(tgid(cpu)) } else { None },
             kthread: cpu.known.then_some(cpu.kthread),
             on_cpu_ns: (cpu.known && cpu.switched_at != 0)
                 .then(|| now.saturating_sub(cpu.switched_at)),
@@ -159,10 +158,6 @@ fn cpus(engine: &Engine<Collector>, judged: &Judged, now: u64, since: u64) -> Ve
         }
     };
     (0..).zip(engine.cpus_now()).map(row).collect()
-}
-
-fn tgid(cpu: &Cpu) -> Option<u32> {
-    (cpu.tgid != 0).then_some(cpu.tgid)
 }
 
 fn asid(engine: &Engine<Collector>, cpu: &Cpu, own: &CpuCounts) -> Option<Asid> {

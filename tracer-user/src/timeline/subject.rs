@@ -1,62 +1,13 @@
-//! What a filter can ask of events and findings.
+//! What a step goes to, with a filter.
 
-use tracer_common::model::{Event, Finding};
+use tracer_common::model::Finding;
 
 use crate::{
-    engine::Seen,
-    export::kind,
     filter::{Field, Filter, Subject, Value},
     tui::machine::Step,
 };
 
 use super::collect::Wanted;
-
-/// An event.
-struct Happened<'a>(&'a Seen<'a>);
-
-/// The task and the mm that an event is of, as far as it tells.
-fn whose(seen: &Seen<'_>) -> (Option<u32>, Option<u64>) {
-    let now = seen.state(seen.cpu).filter(|cpu| cpu.known);
-    let tid = seen.event.current().or_else(|| now.map(|cpu| cpu.tid));
-    let mm = match seen.event {
-        Event::Switch { switch, .. } => Some(switch.next_mm),
-        Event::MembarrierEnter(w) | Event::MembarrierExit(w) => Some(w.mm),
-        Event::FlushBegin { flush, .. } | Event::FlushEnd { flush, .. } => Some(flush.mm),
-        Event::PrivateBegin(w) | Event::PrivateEnd(w) => Some(w.mm),
-        Event::MmGone(w) | Event::MmDrop(w) => Some(w.mm),
-        _ => now.map(|cpu| cpu.logical),
-    };
-    (tid, mm)
-}
-
-impl Subject for Happened<'_> {
-    fn any(&self, field: Field, test: &mut dyn FnMut(Value<'_>) -> bool) -> Option<bool> {
-        let Self(seen) = self;
-        let (tid, mm) = whose(seen);
-        Some(match field {
-            Field::Cpu => test(Value::Number(seen.cpu.into())),
-            Field::Mm => test(Value::number(mm)),
-            Field::Tid => {
-                let other = match seen.event {
-                    Event::Switch { switch, .. } => Some(switch.next_tid),
-                    _ => None,
-                };
-                test(Value::number(tid)) || other.is_some_and(|tid| test(Value::number(Some(tid))))
-            }
-            Field::Pid => test(Value::number(tid.and_then(|tid| seen.tgid(tid)))),
-            Field::Comm => {
-                let next = match seen.event {
-                    Event::Switch { switch, .. } => seen.comm(switch.next_tid),
-                    _ => None,
-                };
-                test(Value::text(tid.and_then(|tid| seen.comm(tid))))
-                    || next.is_some_and(|comm| test(Value::Text(comm)))
-            }
-            Field::Kind => test(Value::Text(kind(seen.event))),
-            _ => return None,
-        })
-    }
-}
 
 /// A finding, without its story.
 struct Broken<'a>(&'a Finding);
@@ -82,7 +33,7 @@ impl Subject for Broken<'_> {
 /// What a step goes to, with a filter: for SYNC_CORE calls, what their first event is asked.
 pub(super) fn wanted(filter: &Filter) -> Wanted {
     let filter = filter.clone();
-    Box::new(move |seen| filter.matches(&Happened(seen)))
+    Box::new(move |seen| filter.matches(seen))
 }
 
 /// Whether a step goes to this finding.

@@ -12,6 +12,7 @@ pub mod command;
 pub mod config;
 pub mod keys;
 pub mod machine;
+mod outlet;
 pub mod picture;
 pub mod snapshot;
 pub mod state;

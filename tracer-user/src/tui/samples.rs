@@ -45,6 +45,7 @@ pub(super) fn user(cpu: u32, tid: u32, comm: &str, mm: u64) -> CpuRow {
             cpu,
             known: true,
             tid: Some(tid),
+            tgid: Some(tid),
             comm: Some(comm.to_owned()),
             logical_mm: Some(mm),
             active_mm: Some(mm),
@@ -57,7 +58,6 @@ pub(super) fn user(cpu: u32, tid: u32, comm: &str, mm: u64) -> CpuRow {
             }),
             inconclusive: 0,
         },
-        tgid: Some(tid),
         kthread: Some(false),
         on_cpu_ns: Some(2_000_000),
         place: Place::User,
@@ -121,10 +121,12 @@ pub(super) fn two_cpus() -> Snapshot {
         evidence,
     };
     let finding = report::Finding {
+        number: 1,
         rule: "R2".to_owned(),
         severity: Severity::Violation,
         cpu: 1,
         tid: Some(201),
+        tgid: Some(200),
         comm: Some("jit-u".to_owned()),
         mm: Some(8),
         ts_ns: FIRST + 1_500_000_000,

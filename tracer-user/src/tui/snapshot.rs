@@ -99,8 +99,6 @@ pub struct CpuRow {
     pub state: report::Cpu,
     /// Hotplug took it away.
     pub offline: bool,
-    /// The thread's process.
-    pub tgid: Option<u32>,
     /// The thread is a kernel thread; the idle task is one.
     pub kthread: Option<bool>,
     /// For how long that thread has been there.

@@ -1,7 +1,8 @@
 //! The terminal: taken over, and given back whatever happens.
 
 use std::{
-    io::{self, IsTerminal, Stdout, Write as _},
+    fs::File,
+    io::{self, IsTerminal as _, Write},
     sync::{
         Once,
         atomic::{AtomicBool, Ordering},
@@ -18,9 +19,10 @@ use ratatui::{
             self, DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste,
             EnableMouseCapture,
         },
-        execute,
+        queue,
         terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
     },
+    layout::{Position, Rect},
 };
 
 use rustix::{
@@ -28,13 +30,22 @@ use rustix::{
     io::Errno,
 };
 
-use super::{app::App, base64, config::Settings, machine::Machine};
+use super::{
+    app::App,
+    base64,
+    config::Settings,
+    machine::Machine,
+    outlet::{Ink, Outlet},
+};
 
 /// How long the machine may work between two looks at the keyboard.
 const BUDGET: Duration = Duration::from_millis(8);
 
 /// How long to wait for a key while nothing is to be done.
 const IDLE: Duration = Duration::from_millis(10);
+
+/// How long the terminal may take for the last frame, and for being given back.
+const PARTING: Duration = Duration::from_millis(300);
 
 /// How much may be handed to a terminal's clipboard: more than that terminals refuse.
 const CLIPBOARD: usize = 64 << 10;
@@ -64,13 +75,10 @@ static HOOK: Once = Once::new();
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let _ = disable_raw_mode();
-        let _ = execute!(
-            io::stdout(),
-            DisableMouseCapture,
-            DisableBracketedPaste,
-            LeaveAlternateScreen,
-            Show
-        );
+        let mut words = Vec::new();
+        let _ =
+            queue!(words, DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, Show);
+        let _ = Outlet::open().and_then(|mut outlet| outlet.last(&words, PARTING));
     }
 }
 
@@ -88,13 +96,16 @@ fn hook() {
 /// The TUI on the terminal. Dropping it gives the terminal back.
 pub struct Ui<M> {
     app: App<M>,
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<CrosstermBackend<Ink>>,
+    outlet: Outlet,
     every: Duration,
     drawn: Option<Instant>,
 }
 
 impl<M> Drop for Ui<M> {
     fn drop(&mut self) {
+        // What was copied is to arrive, where anything does.
+        let _ = self.outlet.drain(PARTING);
         give_back();
     }
 }
@@ -120,18 +131,21 @@ impl<M: Machine> Ui<M> {
         require()?;
         hook();
         TAKEN.store(true, Ordering::SeqCst);
-        let terminal = Self::take(settings.mouse).inspect_err(|_| give_back())?;
+        let (terminal, outlet) = Self::take(settings.mouse).inspect_err(|_| give_back())?;
         let every = Duration::from_secs(1) / settings.fps.max(1);
-        Ok(Self { app, terminal, every, drawn: None })
+        Ok(Self { app, terminal, outlet, every, drawn: None })
     }
 
-    fn take(mouse: bool) -> io::Result<Terminal<CrosstermBackend<Stdout>>> {
+    fn take(mouse: bool) -> io::Result<(Terminal<CrosstermBackend<Ink>>, Outlet)> {
         enable_raw_mode()?;
-        execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
+        let mut outlet = Outlet::open()?;
+        let mut ink = outlet.ink();
+        queue!(ink, EnterAlternateScreen, EnableBracketedPaste)?;
         if mouse {
-            execute!(io::stdout(), EnableMouseCapture)?;
+            queue!(ink, EnableMouseCapture)?;
         }
-        Terminal::new(CrosstermBackend::new(io::stdout()))
+        outlet.pump()?;
+        Ok((Terminal::new(CrosstermBackend::new(ink))?, outlet))
     }
 
     /// The TUI behind the terminal.
@@ -145,28 +159,35 @@ impl<M: Machine> Ui<M> {
     }
 
     /// One turn: waits so long for a key, takes what came, lets the machine work, and draws if there
-    /// is anything new and it is time.
+    /// is anything new, it is time, and the terminal has taken what was drawn before. It never waits for
+    /// the terminal.
     ///
     /// # Errors
     /// If the terminal is gone.
     pub fn turn(&mut self, wait: Duration) -> Result<(), ScreenError> {
-        await_key(wait)?;
+        await_key(wait, self.outlet.behind())?;
         while !self.app.wants_to_quit() && event::poll(Duration::ZERO)? {
             self.app.event(&event::read()?);
-            await_key(Duration::ZERO)?;
+            await_key(Duration::ZERO, None)?;
         }
         self.app.work(BUDGET);
+        if !self.outlet.pump()? {
+            return Ok(());
+        }
         if let Some(text) = self.app.take_clipboard() {
-            copy(&text)?;
+            copy(&text, &mut self.outlet.ink())?;
         }
         if self.app.take_repaint() {
-            self.terminal.clear()?;
+            // Not `clear`, which asks the terminal where its cursor is and waits for the answer.
+            let size = self.terminal.size()?;
+            self.terminal.resize(Rect::from((Position::ORIGIN, size)))?;
         }
         if self.app.is_dirty() && self.drawn.is_none_or(|drawn| drawn.elapsed() >= self.every) {
             let app = &mut self.app;
             self.terminal.draw(|frame| app.draw(frame.buffer_mut()))?;
             self.drawn = Some(Instant::now());
         }
+        self.outlet.pump()?;
         Ok(())
     }
 
@@ -183,11 +204,12 @@ impl<M: Machine> Ui<M> {
     }
 }
 
-/// Waits so long for a key. Whether the terminal is still there is asked here, because reading from one
+/// Waits so long for a key, or for room in a terminal that is behind. Whether the terminal is still there is asked here, because reading from one
 /// that was closed finds neither a key nor an end.
-fn await_key(wait: Duration) -> Result<(), ScreenError> {
+fn await_key(wait: Duration, behind: Option<&File>) -> Result<(), ScreenError> {
     let stdin = io::stdin();
-    let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+    let mut fds = vec![PollFd::new(&stdin, PollFlags::IN)];
+    fds.extend(behind.map(|terminal| PollFd::new(terminal, PollFlags::OUT)));
     let limit = Timespec { tv_sec: 0, tv_nsec: i64::from(wait.subsec_nanos()) };
     match rustix::event::poll(&mut fds, Some(&limit)) {
         Ok(_) if fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR) => {
@@ -200,12 +222,10 @@ fn await_key(wait: Duration) -> Result<(), ScreenError> {
 }
 
 /// Hands text to the terminal's clipboard (OSC 52): it works over ssh, where there is no other way.
-fn copy(text: &str) -> io::Result<()> {
+fn copy(text: &str, to: &mut impl Write) -> io::Result<()> {
     let mut end = text.len().min(CLIPBOARD);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let mut out = io::stdout();
-    write!(out, "\x1b]52;c;{}\x1b\\", base64::encode(&text.as_bytes()[..end]))?;
-    out.flush()
+    write!(to, "\x1b]52;c;{}\x1b\\", base64::encode(&text.as_bytes()[..end]))
 }

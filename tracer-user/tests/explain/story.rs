@@ -41,6 +41,7 @@ pub(crate) const MB: u64 = FUNCTIONS[1].0;
 enum Told {
     Record(u32, Vec<u8>),
     Opened(u64),
+    Swept(u64),
 }
 
 /// A recording in the making.
@@ -129,6 +130,12 @@ impl Story {
     pub(crate) fn opens(&mut self) -> &mut Self {
         self.told.push(Told::Opened(self.now));
         self
+    }
+
+    /// The buffers are emptied; when.
+    pub(crate) fn sweep(&mut self) -> u64 {
+        self.told.push(Told::Swept(self.now));
+        self.now
     }
 
     fn who(&self, cpu: u32) -> (u32, u64, u8) {
@@ -341,6 +348,7 @@ impl Story {
         for told in &self.told {
             match told {
                 Told::Record(cpu, record) => composer.record(*cpu, record),
+                Told::Swept(until) => composer.advance(*until),
                 Told::Opened(start_ns) => {
                     composer.advance(*start_ns);
                     composer.opened(&Opening { start_ns: *start_ns, known_at_ns: None });

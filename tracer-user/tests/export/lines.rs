@@ -115,3 +115,18 @@ fn events_come_in_order_with_the_mms_they_lead_to_and_findings_come_last() {
     let gap = events.iter().find(|line| line["kind"] == "gap" && line["lost"] == 3).unwrap();
     assert_eq!((&gap["cpu"], &gap["logical_mm"]), (&json!(1), &Value::Null));
 }
+
+/// What the table in `docs/queries.md` says of events.
+#[test]
+fn events_have_the_fields_that_the_language_says() {
+    use unlazy::filter::{Field as Asked, Subject as _, language};
+    run::judge(
+        &run::every_kind(1),
+        Look(|seen: &unlazy::engine::Seen<'_>| {
+            for (field, name, _) in Asked::ALL {
+                let has = seen.any(field, &mut |_| false).is_some();
+                assert_eq!(has, language::EVENT.contains(&field), "{name}: {}", kind(seen.event));
+            }
+        }),
+    );
+}

@@ -1,22 +1,39 @@
 //! A pseudo-terminal, and what a terminal would show.
 
 use std::{
+    fs::OpenOptions,
     io::{Read as _, Write},
     num::NonZeroU16,
+    os::unix::fs::OpenOptionsExt as _,
     sync::{Arc, Condvar, Mutex},
     time::{Duration, Instant},
 };
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec},
+    fs::OFlags,
+};
 use vt100::{MouseProtocolMode, Parser, Screen};
 
 /// How long anything may take, on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Waits until something is so.
+pub(crate) fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is() {
+        assert!(begun.elapsed() < PATIENCE, "waiting for this: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 struct Seen {
     parser: Parser,
     bytes: Vec<u8>,
     over: bool,
+    /// Nothing is read: the terminal takes no output.
+    frozen: bool,
 }
 
 /// The program in its terminal.
@@ -74,6 +91,7 @@ impl Pty {
             parser: Parser::new(nonzero(lines), nonzero(columns), 0),
             bytes: Vec::new(),
             over: false,
+            frozen: false,
         };
         let seen = Arc::new((Mutex::new(seen), Condvar::new()));
         let mut reader = master.try_clone_reader().expect("a reader");
@@ -89,6 +107,9 @@ impl Pty {
                 shared.1.notify_all();
                 if read == 0 {
                     return;
+                }
+                while seen.frozen {
+                    seen = shared.1.wait(seen).expect("no panic beside");
                 }
             }
         });
@@ -136,6 +157,45 @@ impl Pty {
             .screen_mut()
             .set_size(nonzero(lines), nonzero(columns));
         self.master.resize(size(columns, lines)).expect("a new size");
+    }
+
+    /// From here on the terminal takes no output, or takes it again.
+    pub(crate) fn freeze(&mut self, frozen: bool) {
+        self.seen.0.lock().expect("no panic beside").frozen = frozen;
+        self.seen.1.notify_all();
+    }
+
+    /// Whether who writes to it now would sleep.
+    pub(crate) fn is_full(&self) -> bool {
+        let name = self.master.tty_name().expect("its name");
+        let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+        let open = OpenOptions::new().write(true).custom_flags(flags).open(name);
+        let terminal = open.expect("the terminal's other end");
+        let mut fds = [PollFd::new(&terminal, PollFlags::OUT)];
+        rustix::event::poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).expect("pollable");
+        !fds[0].revents().contains(PollFlags::OUT)
+    }
+
+    /// Presses these keys, again and again, until the terminal that takes nothing is full and stays so:
+    /// the kernel moves what is in it from one buffer to the next. One key at a time, because only what
+    /// stays until the next frame is drawn.
+    pub(crate) fn fill(&mut self, keys: &str) {
+        let begun = Instant::now();
+        let mut full = 0;
+        for key in keys.chars().cycle() {
+            full = if self.is_full() { full + 1 } else { 0 };
+            if full == 10 {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "it never fills the terminal");
+            self.keys(&key.to_string());
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    /// Waits for its end without reading what it writes.
+    pub(crate) fn ends_unread(&mut self) {
+        until("it ends though nobody reads", || self.child.try_wait().expect("waitable").is_some());
     }
 
     /// Waits until the screen is as it should be.

@@ -83,6 +83,7 @@ pub(super) fn put(explanation: &Explanation, call: &ExplainedCall, page: &mut Pa
         Until::Limit => "longer than this no call is followed",
         Until::Failed => "the call failed",
         Until::NotSeenToReturn => "its thread went on, and no return was seen",
+        Until::EndOfTrace if explanation.to_ns.is_some() => "what was asked for ends (--to)",
         Until::EndOfTrace => "the trace ends",
     };
     let text = format!("Followed until {}: {looked}.", since(call.looked_until_ns, begin));

@@ -4,9 +4,9 @@ use super::super::schema::{BelongsTo, ExplainedFinding, Explanation};
 use crate::report::text::{Ink, Line, Page, chain, mm, moment, place, relative_us};
 
 pub(super) fn put(explanation: &Explanation, found: &ExplainedFinding, page: &mut Page) {
-    let ExplainedFinding { number, finding, belongs_to } = found;
+    let ExplainedFinding { finding, belongs_to } = found;
     let lead = Line::new()
-        .ink(Ink::Head, &format!("Finding {number}: "))
+        .ink(Ink::Head, &format!("Finding {}: ", finding.number))
         .ink(Ink::Bad, &format!("{} {}", finding.rule, finding.severity.name()))
         .text("  ");
     page.hanging(lead, Ink::Plain, &place(finding));

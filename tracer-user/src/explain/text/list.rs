@@ -20,6 +20,19 @@ pub(super) fn put(explanation: &Explanation, list: &List, page: &mut Page) {
         duration(explanation.window_end_ns.saturating_sub(start)),
     );
     page.hanging(Line::new(), Ink::Head, &text);
+    if explanation.from_ns.or(explanation.to_ns).is_some() {
+        let text = "Counted in the part that was asked for: --call and --finding take these numbers \
+                    with the same --from and --to.";
+        page.hanging(Line::new(), Ink::Dim, text);
+    }
+    if let Some(filter) = &list.filter {
+        let text = format!(
+            "{filter}: {} and {} are left out",
+            some(list.calls_hidden, "call", "calls"),
+            some(list.findings_hidden, "finding", "findings"),
+        );
+        page.hanging(Line::new(), Ink::Doubt, &text);
+    }
     if !list.calls.is_empty() {
         page.heading("Calls", "--call N; times in us since the window opened");
         calls(&list.calls, start, page);

@@ -13,9 +13,13 @@ use std::{fs::File, io::BufWriter, path::Path};
 use tracer_common::wire::{membarrier_cmd, told_mm};
 
 use self::table::{Declared, Holds, Table};
-use super::{Call, Calls, ExportError, Exporter, Field, SCHEMA, Type, Value, fields, kind};
+use super::{
+    Call, Calls, ExportError, Exporter, Field, LeftOut, SCHEMA, Type, Value, fields, kind,
+    only::Only,
+};
 use crate::{
     engine::{Mms, Observer, Seen},
+    filter::Filter,
     report::{Finding, Report},
     stream::Facts,
 };
@@ -31,6 +35,7 @@ pub struct Parquet {
     calls: Place,
     findings: Place,
     from: u64,
+    only: Only,
     open: Calls,
     failed: Option<ExportError>,
 }
@@ -73,7 +78,7 @@ const CALLS: [Declared; 14] = [
     column("targets", Holds::Cpus, true),
 ];
 
-const FINDINGS: [Declared; 10] = [
+const FINDINGS: [Declared; 12] = [
     column("ts_ns", Holds::Time, true),
     column("rule", TEXT, true),
     column("severity", TEXT, true),
@@ -84,6 +89,8 @@ const FINDINGS: [Declared; 10] = [
     column("evidence", TEXT, true),
     column("summary", TEXT, true),
     column("chain", TEXT, true),
+    column("number", UINT, true),
+    column("tgid", UINT, false),
 ];
 
 /// A time that is too large stays at the most.
@@ -119,12 +126,22 @@ impl Parquet {
             calls: table(calls, "calls", CALLS.to_vec())?,
             findings: table(findings, "findings", FINDINGS.to_vec())?,
             from,
+            only: Only::default(),
             open: Calls::default(),
             failed: None,
         })
     }
 
+    /// Writes only what passes a query.
+    #[must_use]
+    pub fn only(self, filter: Filter) -> Self {
+        Self { only: Only::new(filter), ..self }
+    }
+
     fn event(&mut self, seen: &Seen<'_>) -> Result<(), ExportError> {
+        if !self.only.event(seen) {
+            return Ok(());
+        }
         let row = &mut self.events;
         row.put(0, time(seen.ts));
         row.put(1, Value::Uint(seen.cpu.into()));
@@ -141,6 +158,9 @@ impl Parquet {
     }
 
     fn call(&mut self, call: &Call, comm: Option<&str>) -> Result<(), ExportError> {
+        if !self.only.call(call, comm) {
+            return Ok(());
+        }
         let row = &mut self.calls;
         row.put_some(0, call.begin.map(time));
         row.put(1, time(call.end));
@@ -160,8 +180,23 @@ impl Parquet {
     }
 
     fn finding(&mut self, finding: &Finding) -> Result<(), ExportError> {
-        let Finding { rule, severity, cpu, tid, comm, mm, ts_ns, evidence, summary, chain } =
-            finding;
+        if !self.only.finding(finding) {
+            return Ok(());
+        }
+        let Finding {
+            number,
+            rule,
+            severity,
+            cpu,
+            tid,
+            tgid,
+            comm,
+            mm,
+            ts_ns,
+            evidence,
+            summary,
+            chain,
+        } = finding;
         let chain = serde_json::to_string(chain).map_err(std::io::Error::from)?;
         let row = &mut self.findings;
         row.put(0, time(*ts_ns));
@@ -174,6 +209,8 @@ impl Parquet {
         row.put(7, Value::Text(evidence.name()));
         row.put(8, Value::Text(summary));
         row.put(9, Value::Text(&chain));
+        row.put(10, Value::Uint(*number));
+        row.put_some(11, tgid.map(|tgid| Value::Uint(tgid.into())));
         row.end_row()
     }
 
@@ -181,7 +218,19 @@ impl Parquet {
     ///
     /// # Errors
     /// If that fails.
-    pub fn close(self) -> Result<(), ExportError> {
+    pub fn close(mut self) -> Result<(), ExportError> {
+        if !self.only.filter.is_empty() {
+            let LeftOut { events, calls, findings } = self.only.left_out;
+            let tables = [
+                (&mut self.events, events),
+                (&mut self.calls, calls),
+                (&mut self.findings, findings),
+            ];
+            for (table, hidden) in tables {
+                table.note("unlazy.filter", self.only.filter.to_string());
+                table.note("unlazy.hidden", hidden.to_string());
+            }
+        }
         self.events.finish()?;
         self.calls.finish()?;
         self.findings.finish()
@@ -215,5 +264,9 @@ impl Exporter for Parquet {
 
     fn events(&self) -> u64 {
         self.events.rows()
+    }
+
+    fn left_out(&self) -> LeftOut {
+        self.only.left_out
     }
 }

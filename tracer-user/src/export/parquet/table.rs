@@ -215,6 +215,11 @@ impl<W: Write + Send> Table<W> {
         Ok(())
     }
 
+    /// Writes a word beside the rows.
+    pub(super) fn note(&mut self, key: &str, value: String) {
+        self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+    }
+
     /// Writes what is left, and the file's end.
     pub(super) fn finish(mut self) -> Result<(), ExportError> {
         self.write_group()?;

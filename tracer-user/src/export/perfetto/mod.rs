@@ -220,11 +220,13 @@ impl<W: Write> Perfetto<W> {
         let uint = |name, value: u64| note(name, Annotated::Uint(value));
         let text = |name, value: &str| note(name, Annotated::Text(value.to_owned()));
         let mut notes = vec![
+            uint("number", finding.number),
             text("rule", &finding.rule),
             text("severity", finding.severity.name()),
             uint("cpu", finding.cpu.into()),
         ];
         notes.extend(finding.tid.map(|tid| uint("tid", tid.into())));
+        notes.extend(finding.tgid.map(|tgid| uint("tgid", tgid.into())));
         notes.extend(finding.comm.as_deref().map(|comm| text("comm", comm)));
         notes.extend(finding.mm.map(|mm| uint("mm", mm)));
         notes.push(text("evidence", finding.evidence.name()));

@@ -3,6 +3,7 @@
 use crate::report::{Cpu, Report};
 
 use super::{
+    lists,
     number::{count, duration},
     page::{Ink, Line, Page},
     seen::{mm, thread},
@@ -13,7 +14,8 @@ use super::{
 const MOST: usize = 32;
 
 pub(super) fn section(report: &Report, page: &mut Page) {
-    if report.cpus.is_empty() {
+    let hidden = report.hidden().cpus_hidden;
+    if report.cpus.is_empty() && hidden == 0 {
         return;
     }
     page.heading("CPUs", "at the end of the window; - is no mm, ? is unknown");
@@ -33,12 +35,15 @@ pub(super) fn section(report: &Report, page: &mut Page) {
     for cpu in &shown {
         table.row(row(cpu));
     }
-    table.show(page);
+    if !shown.is_empty() {
+        table.show(page);
+    }
     let left_out = report.cpus.len() - shown.len();
     if left_out > 0 {
         let more = format!("{} more CPUs, in the JSON", count(left_out as u64));
         page.line(Line::new().text("  ").ink(Ink::Dim, &more));
     }
+    lists::hidden(hidden, page);
 }
 
 /// All of them if they are few; else first those that were in doubt, and in their order.

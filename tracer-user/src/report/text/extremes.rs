@@ -50,6 +50,7 @@ pub(super) fn extreme() -> Report {
             cpu: if cpu == 255 { u32::MAX } else { cpu },
             known: cpu % 2 == 0,
             tid: Some(u32::MAX),
+            tgid: Some(u32::MAX),
             comm: Some(hostile.clone()),
             logical_mm: Some(max),
             active_mm: Some(max),
@@ -120,10 +121,12 @@ pub(super) fn extreme() -> Report {
         evidence: Evidence::Assumed,
     };
     report.findings = vec![Finding {
+        number: max,
         rule: hostile.clone(),
         severity: Severity::Violation,
         cpu: u32::MAX,
         tid: Some(u32::MAX),
+        tgid: Some(u32::MAX),
         comm: Some(hostile.clone()),
         mm: Some(max),
         ts_ns: max / 2,

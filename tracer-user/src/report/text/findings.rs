@@ -13,25 +13,26 @@ pub(super) fn section(report: &Report, page: &mut Page) {
     if report.findings_total == 0 && report.findings.is_empty() {
         return;
     }
-    let aside = if report.findings_omitted > 0 {
-        format!(
-            "the first {} of {}; times in us before the finding",
-            count(report.findings.len() as u64),
-            count(report.findings_total)
-        )
-    } else {
-        "times in us before the finding".to_owned()
-    };
-    page.heading("Findings", &aside);
+    let (shown, hidden) = (report.findings.len() as u64, report.hidden().findings_hidden);
+    let mut aside = Vec::new();
+    if report.findings_omitted > 0 {
+        let total = count(report.findings_total);
+        aside.push(format!("the first {} of {total}", count(shown + hidden)));
+    }
+    if hidden > 0 {
+        aside.push(format!("{} that the filter hides", count(hidden)));
+    }
+    aside.push("times in us before the finding".to_owned());
+    page.heading("Findings", &aside.join("; "));
     for (i, finding) in report.findings.iter().enumerate() {
         if i > 0 {
             page.blank();
         }
-        one(i + 1, finding, report, page);
+        one(finding, report, page);
     }
 }
 
-fn one(nth: usize, finding: &Finding, report: &Report, page: &mut Page) {
+fn one(finding: &Finding, report: &Report, page: &mut Page) {
     let ink = match finding.severity {
         Severity::Violation => Ink::Bad,
         Severity::Hazard | Severity::SelfCheck => Ink::Doubt,
@@ -39,7 +40,7 @@ fn one(nth: usize, finding: &Finding, report: &Report, page: &mut Page) {
     let name = report.rules.iter().find(|r| r.id == finding.rule).map_or("", |r| r.name.as_str());
     let title = format!("{} {name} {}", finding.rule, finding.severity.name());
     let lead = Line::new()
-        .text(&format!("  {nth}. "))
+        .text(&format!("  {}. ", finding.number))
         .ink(ink, &title.split_whitespace().collect::<Vec<_>>().join(" "))
         .text("  ");
     page.hanging(lead, Ink::Plain, &place(finding));

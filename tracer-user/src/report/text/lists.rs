@@ -1,5 +1,18 @@
 //! Lists of things that are few as a rule and many at worst.
 
+use super::{
+    number,
+    page::{Ink, Line, Page},
+};
+
+/// Under a list: how many a query hides, if any.
+pub(super) fn hidden(count: u64, page: &mut Page) {
+    if count > 0 {
+        let more = format!("{} more that the filter hides", number::count(count));
+        page.line(Line::new().text("  ").ink(Ink::Dim, &more));
+    }
+}
+
 /// `items` in one sentence, the first `most` of them; the rest counted.
 pub(super) fn some(items: impl IntoIterator<Item = String>, most: usize) -> String {
     let mut items = items.into_iter();

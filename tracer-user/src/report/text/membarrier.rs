@@ -14,7 +14,8 @@ use super::{
 const MOST: usize = 10;
 
 pub(super) fn section(report: &Report, page: &mut Page) {
-    if report.mms.is_empty() {
+    let hidden = report.hidden().mms_hidden;
+    if report.mms.is_empty() && hidden == 0 {
         return;
     }
     page.heading("membarrier", "calls by mm; targeted and skipped count CPUs over SYNC_CORE calls");
@@ -46,8 +47,11 @@ pub(super) fn section(report: &Report, page: &mut Page) {
         let more = format!("{} more", count(rest.len() as u64));
         table.row(row("", &more, "", &sum(rest)));
     }
-    table.show(page);
+    if !top.is_empty() {
+        table.show(page);
+    }
     remarks(&sum(&mms), report.mms_omitted, page);
+    lists::hidden(hidden, page);
 }
 
 fn row(id: &str, process: &str, registered: &str, total: &MembarrierTotal) -> Vec<Cell> {

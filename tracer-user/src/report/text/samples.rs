@@ -92,6 +92,7 @@ pub(super) fn clean() -> Report {
         cpu,
         known: true,
         tid: Some(tid),
+        tgid: Some(tid),
         comm: Some(comm.to_owned()),
         logical_mm: Some(logical),
         active_mm: Some(1234),
@@ -212,10 +213,12 @@ pub(super) fn findings() -> Report {
     report.findings_omitted = 2;
     report.rules[0].findings = 3;
     report.findings = vec![Finding {
+        number: 1,
         rule: "R1".to_owned(),
         severity: Severity::Hazard,
         cpu: 1,
         tid: Some(4712),
+        tgid: Some(4710),
         comm: Some("jit-runner".to_owned()),
         mm: Some(1234),
         ts_ns: at,

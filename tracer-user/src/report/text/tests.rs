@@ -23,7 +23,15 @@ fn all() -> Vec<(&'static str, Report)> {
         ("empty", samples::empty()),
         ("extreme", extremes::extreme()),
         ("default", Report::default()),
+        ("filtered", filtered()),
     ]
+}
+
+/// Of the largest, nothing is shown.
+fn filtered() -> Report {
+    let mut report = extremes::extreme();
+    report.show_only(&"cpu=77777 mm=7777".parse().expect("a query"));
+    report
 }
 
 #[test]
@@ -49,6 +57,13 @@ fn nothing_happened() {
 #[test]
 fn extreme_values() {
     assert_snapshot!(plain_text(&extremes::extreme()));
+}
+
+#[test]
+fn a_part_of_it() {
+    let mut report = samples::findings();
+    report.show_only(&"cpu=0 rule=R2 mm=1234".parse().expect("a query"));
+    assert_snapshot!(plain_text(&report));
 }
 
 #[test]

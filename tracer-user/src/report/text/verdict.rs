@@ -1,6 +1,6 @@
 //! The verdict: what, why, how long, how much was seen, what to do.
 
-use crate::report::{Command, Report, Rule, Verdict};
+use crate::report::{Command, Filtered, Report, Rule, Verdict};
 
 use super::{
     lists,
@@ -26,6 +26,9 @@ pub(super) fn section(report: &Report, page: &mut Page) {
     }
     page.hanging(Line::new().ink(Ink::Dim, "  saw  "), Ink::Plain, &scope(report));
     page.hanging(Line::new().ink(Ink::Dim, "  ran  "), Ink::Plain, &exercised(&report.rules));
+    if let Some(filter) = &report.filter {
+        page.hanging(Line::new().ink(Ink::Dim, "  only "), Ink::Doubt, &only(report, filter));
+    }
     if let Some(command) = &report.command {
         page.hanging(Line::new().ink(Ink::Dim, "  cmd  "), Ink::Plain, &ended(command));
     }
@@ -66,7 +69,8 @@ fn broken(report: &Report) -> String {
 
 /// Mode, CPUs, since when.
 fn scope(report: &Report) -> String {
-    let known = report.cpus.iter().filter(|c| c.known).count();
+    let hidden = report.hidden();
+    let known = report.cpus.iter().filter(|c| c.known).count() as u64 + hidden.cpus_hidden_known;
     let since = match report.window.known_after_ns {
         Some(0) => "all known from the start".to_owned(),
         Some(ns) => format!("all known after {}", duration(ns)),
@@ -75,7 +79,23 @@ fn scope(report: &Report) -> String {
     format!(
         "{} mode; {known} of {} CPUs known at the end, {since}",
         report.mode.name(),
-        report.cpus.len(),
+        report.cpus.len() as u64 + hidden.cpus_hidden,
+    )
+}
+
+/// What a query shows of the lists.
+fn only(report: &Report, filter: &Filtered) -> String {
+    let of = |shown: usize, hidden: u64, what: &str| {
+        format!("{} of {} {what}", count(shown as u64), count(shown as u64 + hidden))
+    };
+    let kept = report.findings_omitted > 0;
+    let findings = if kept { "findings that were kept" } else { "findings" };
+    format!(
+        "{}: {}, {} and {} are shown; what is judged and counted is the whole run",
+        filter.query,
+        of(report.findings.len(), filter.findings_hidden, findings),
+        of(report.cpus.len(), filter.cpus_hidden, "CPUs"),
+        of(report.mms.len(), filter.mms_hidden, "mms"),
     )
 }
 

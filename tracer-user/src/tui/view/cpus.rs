@@ -264,7 +264,7 @@ pub(super) fn detail(cpu: &CpuRow, snapshot: &Snapshot, page: &mut Page) {
         let kind = match (state.tid, cpu.kthread) {
             (Some(0), _) => ", the idle task".to_owned(),
             (_, Some(true)) => ", a kernel thread".to_owned(),
-            _ => cpu.tgid.map_or_else(String::new, |tgid| format!(", process {tgid}")),
+            _ => cpu.state.tgid.map_or_else(String::new, |tgid| format!(", process {tgid}")),
         };
         let here =
             cpu.on_cpu_ns.map_or_else(String::new, |ns| format!(", for {}", words::short(ns)));
