@@ -19,6 +19,7 @@ use crate::{
     child::{Start, Stdout},
     exit::Exit,
     probes::{LoadError, privileges::Privileges},
+    session::Vitals,
     stream::{Facts, Sink},
     timeline,
     tui::{
@@ -106,6 +107,10 @@ impl Watching {
 impl Task for Watching {
     fn feed(&mut self, with: &mut dyn FnMut(&mut dyn Sink)) {
         with(self.ui.app().machine());
+    }
+
+    fn fares(&mut self, look: &mut dyn FnMut() -> Vitals) {
+        self.ui.app().machine().fares(look());
     }
 
     fn tick(&mut self, _: Duration, _: Option<Duration>) -> anyhow::Result<Next> {

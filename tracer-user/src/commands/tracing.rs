@@ -22,7 +22,7 @@ use crate::{
     instance::Instance,
     probes::{self, Options},
     report::Command,
-    session::{PERIOD, Session, SessionError, SyscallProbes},
+    session::{PERIOD, Session, SessionError, SyscallProbes, Vitals},
     stream::{Facts, Sink},
 };
 
@@ -31,6 +31,9 @@ const GOODBYE: Duration = Duration::from_millis(500);
 
 /// How long a command may take to end once all that was looked for has been found.
 const PARTING: Duration = Duration::from_secs(10);
+
+/// How often it is looked how the session fares.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The options of a command that traces.
 #[derive(Clone, Debug, clap::Args)]
@@ -127,6 +130,9 @@ pub(super) trait Task {
     /// # Errors
     /// What makes it useless to go on.
     fn tick(&mut self, elapsed: Duration, total: Option<Duration>) -> anyhow::Result<Next>;
+
+    /// A second has passed; `look` tells how the session fares, at a cost.
+    fn fares(&mut self, _look: &mut dyn FnMut() -> Vitals) {}
 
     /// The window is about to be closed.
     fn ended(&mut self) {}
@@ -302,6 +308,7 @@ async fn trace<T: Task>(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut children = signal(SignalKind::child()).context("can't wait for the command")?;
     let mut ended = None;
+    let mut looked = begun;
     loop {
         tokio::select! {
             biased;
@@ -310,6 +317,10 @@ async fn trace<T: Task>(
             () = until(deadline) => break,
             _ = tick.tick() => {
                 feed(&mut task, |sink| session.pump(sink))?;
+                if looked.elapsed() >= LOOK {
+                    looked = Instant::now();
+                    task.fares(&mut || session.vitals());
+                }
                 if task.tick(begun.elapsed(), total)? == Next::Enough && !enough {
                     enough = true;
                     // Its end belongs to the window: to detach beside a busy command would leave

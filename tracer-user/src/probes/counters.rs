@@ -77,7 +77,30 @@ pub(super) fn read(ebpf: &Ebpf) -> Result<Vec<CpuCounters>, MapError> {
 /// `recursion_misses` of a program, from `/proc/self/fdinfo/FD`
 /// (`kernel/bpf/syscall.c:bpf_prog_show_fdinfo`).
 pub(super) fn recursion_misses(fdinfo: &str) -> Option<u64> {
-    fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
+    field(fdinfo, "recursion_misses:")
+}
+
+/// How long a program ran. The kernel counts it while `kernel.bpf_stats_enabled` is 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramTime {
+    /// Its probe's name.
+    pub name: &'static str,
+    /// How often it ran.
+    pub runs: u64,
+    /// For how long in all, in nanoseconds.
+    pub ns: u64,
+}
+
+impl ProgramTime {
+    /// From the same file; `None` where nothing was counted.
+    pub(super) fn read(name: &'static str, fdinfo: &str) -> Option<Self> {
+        let (runs, ns) = (field(fdinfo, "run_cnt:")?, field(fdinfo, "run_time_ns:")?);
+        (runs > 0).then_some(Self { name, runs, ns })
+    }
+}
+
+fn field(fdinfo: &str, name: &str) -> Option<u64> {
+    fdinfo.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -89,6 +112,15 @@ mod tests {
         let text = "pos:\t0\nrun_cnt:\t0\nrecursion_misses:\t17\nverified_insns:\t322\n";
         assert_eq!(recursion_misses(text), Some(17));
         assert_eq!(recursion_misses("pos:\t0\n"), None);
+    }
+
+    #[test]
+    fn reads_run_times() {
+        let text = "run_time_ns:\t4100\nrun_cnt:\t20\nrecursion_misses:\t0\n";
+        let read = ProgramTime::read("sched_switch", text);
+        assert_eq!(read, Some(ProgramTime { name: "sched_switch", runs: 20, ns: 4100 }));
+        assert_eq!(ProgramTime::read("x", "run_time_ns:\t0\nrun_cnt:\t0\n"), None, "not counted");
+        assert_eq!(ProgramTime::read("x", "pos:\t0\n"), None);
     }
 
     #[test]

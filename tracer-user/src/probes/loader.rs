@@ -14,7 +14,7 @@ use tracer_common::wire::Kind;
 use super::{
     Mode,
     btf::{Btf, BtfError, KERNEL_BTF},
-    counters::{self, CpuCounters, Missed},
+    counters::{self, CpuCounters, Missed, ProgramTime},
     log::ToStderr,
     object,
     plan::{Foreign, Impossible, Loss, Plan, Skip},
@@ -330,14 +330,31 @@ impl Probes {
             .filter_map(|slot| {
                 let probe = slot.planned.probe;
                 let name = probe.name;
-                let fd = self.ebpf.program(name)?.fd().ok()?.as_fd().as_raw_fd();
-                let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+                let text = self.fdinfo(name)?;
                 let skipped = counters::recursion_misses(&text)?;
                 let again = !probe.again.is_empty();
                 let count = skipped.saturating_sub(if again { recovered(name) } else { 0 });
                 (count > 0).then_some(Missed { probe, count })
             })
             .collect()
+    }
+
+    /// The run time of each program that the kernel has counted any of; the second program of a pair
+    /// goes by its own name. As much work as [`missed`](Self::missed).
+    #[must_use]
+    pub fn run_times(&self) -> Vec<ProgramTime> {
+        let loaded = self.slots.iter().filter(|slot| slot.loaded).map(|slot| slot.planned.probe);
+        let names = loaded.flat_map(|probe| [probe.name, probe.again]);
+        names
+            .filter(|name| !name.is_empty())
+            .filter_map(|name| ProgramTime::read(name, &self.fdinfo(name)?))
+            .collect()
+    }
+
+    /// What the kernel says of a program (`kernel/bpf/syscall.c:bpf_prog_show_fdinfo`).
+    fn fdinfo(&self, name: &str) -> Option<String> {
+        let fd = self.ebpf.program(name)?.fd().ok()?.as_fd().as_raw_fd();
+        fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()
     }
 
     /// Prints what the programs said since the last time.

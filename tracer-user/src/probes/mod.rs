@@ -20,7 +20,7 @@ mod refusal;
 mod slot;
 mod verifier;
 
-pub use counters::{CpuCounters, LOST_KINDS, Missed};
+pub use counters::{CpuCounters, LOST_KINDS, Missed, ProgramTime};
 pub use loader::{LoadError, Options, Probes};
 pub use percpu::{PerCpu, Symbols};
 pub use refusal::reason;

@@ -14,6 +14,7 @@ mod clock;
 mod prime;
 mod promises;
 mod syscalls;
+mod vitals;
 mod watch;
 
 use std::{io, time::Duration};
@@ -32,6 +33,7 @@ pub(crate) use clock::{cpu_time, rss_kib};
 
 use self::{clock::now, promises::Promises, syscalls::Syscalls, watch::Watch};
 pub use syscalls::When as SyscallProbes;
+pub use vitals::Vitals;
 
 /// How often the buffers are emptied. Nothing wakes the reader, so this is its only clock.
 pub const PERIOD: Duration = Duration::from_millis(10);
@@ -288,11 +290,12 @@ impl Session {
 
     fn overhead(&self, window: &Window) -> report::Overhead {
         let used = cpu_time().saturating_sub(window.cpu_time);
+        let (ring_bytes_per_cpu, ring_high_water) = self.rings();
         report::Overhead {
             reader_cpu_ns: Some(used.as_nanos() as u64),
             max_rss_kib: clock::max_rss_kib(),
-            ring_bytes_per_cpu: self.live.rings().map(|ring| u64::from(ring.size)).max(),
-            ring_high_water: self.live.rings().map(|ring| ring.high_water).max(),
+            ring_bytes_per_cpu,
+            ring_high_water,
         }
     }
 }

@@ -15,6 +15,7 @@ use std::{
 use super::{
     SPACING,
     collect::Collector,
+    cost::Meter,
     desk::{Desk, Run, lock},
     kept::Kept,
     place::{Batches, Place, Roll},
@@ -27,7 +28,7 @@ use crate::{
     explain::Ask,
     filter::Filter,
     judge::{Judge, Opens},
-    session,
+    session::Vitals,
     stream::{Closing, Facts, Opening, Sink},
     trace::{Batch, Composer, Packed},
     tui::{
@@ -77,26 +78,6 @@ type HandOn = Box<dyn FnMut(Batch) -> Result<(), Batch>>;
 
 fn locked(ring: &Mutex<Ring>) -> std::sync::MutexGuard<'_, Ring> {
     ring.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What watching costs, over the last second or so.
-struct Meter {
-    since: Instant,
-    cpu: Duration,
-    percent: Option<f64>,
-}
-
-impl Meter {
-    fn read(&mut self) -> Option<f64> {
-        let passed = self.since.elapsed();
-        if passed >= Duration::from_secs(1) {
-            let cpu = session::cpu_time();
-            let used = cpu.saturating_sub(self.cpu).as_secs_f64();
-            self.percent = Some(100.0 * used / passed.as_secs_f64());
-            (self.since, self.cpu) = (Instant::now(), cpu);
-        }
-        self.percent
-    }
 }
 
 /// A live run: hand it what the session reads, and ask it for any moment of late.
@@ -167,7 +148,7 @@ impl Live {
             shown: None,
             fresh: false,
             source: "this machine".to_owned(),
-            meter: Meter { since: Instant::now(), cpu: session::cpu_time(), percent: None },
+            meter: Meter::new(),
         };
         machine.checkpoint();
         machine
@@ -176,6 +157,12 @@ impl Live {
     /// The judge of all that was read.
     pub fn into_judge(self) -> Judge<impl crate::engine::Observer> {
         self.head
+    }
+
+    /// How the session that feeds it fares.
+    pub fn fares(&mut self, vitals: Vitals) {
+        self.meter.vitals = Some(vitals);
+        self.fresh = true;
     }
 
     /// The whole run's findings and events so far, and what was lost.
@@ -262,11 +249,9 @@ impl Live {
         let checkpoints = lock(&self.desk.run.kept).checkpoints.bytes() as u64;
         let (first, last) = self.span();
         Cost {
-            cpu_percent: self.meter.read(),
-            rss_kib: session::rss_kib(),
             history_bytes: Some(ring + checkpoints),
             history_ns: Some(last.saturating_sub(first)),
-            ..Cost::default()
+            ..self.meter.cost()
         }
     }
 }
@@ -346,6 +331,11 @@ impl Machine for Live {
         };
         drop(kept);
         snapshot.health.cost = cost;
+        if let Some(vitals) = &self.meter.vitals
+            && !self.ended
+        {
+            snapshot.health.probes.clone_from(&vitals.probes);
+        }
         self.shown = Some(snapshot.clone());
         snapshot
     }

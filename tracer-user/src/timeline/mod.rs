@@ -12,6 +12,7 @@
 
 mod checkpoint;
 mod collect;
+mod cost;
 mod desk;
 mod kept;
 mod live;

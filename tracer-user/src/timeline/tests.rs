@@ -23,8 +23,10 @@ use crate::{
     engine::FrozenWriter,
     explain::{Ask, Known},
     judge::{Judge, recorded},
+    probes::ProgramTime,
     recorder::{Plan, Recorder, Rotate},
-    report::Report,
+    report::{Probe, Report},
+    session::Vitals,
     stream::{Closing, Facts, Opening, Sink},
     trace::{self, Part, Range},
     tui::{
@@ -433,8 +435,18 @@ fn a_live_run_forgets_what_there_is_no_room_for() {
         assert_eq!(one.moment.at_ns, ts);
         assert_eq!((one.moment.event, one.cpus), (other.moment.event, other.cpus));
     }
-    let cost = live.snapshot().health.cost;
+    live.fares(Vitals {
+        ring_bytes_per_cpu: Some(4096),
+        ring_high_water: Some(17),
+        programs: vec![ProgramTime { name: "tlb_flush", runs: 3, ns: 240 }],
+        probes: vec![Probe::default()],
+    });
+    let health = live.snapshot().health;
+    let cost = health.cost;
     assert!(cost.history_bytes <= Some(room as u64 + 100_000), "{cost:?}");
+    assert_eq!((cost.ring_bytes_per_cpu, cost.ring_high_water), (Some(4096), Some(17)));
+    assert_eq!(cost.programs.map(|programs| programs[0].ns), Some(240));
+    assert_eq!(health.probes.len(), 1, "as they are now");
 }
 
 /// The times of all records.
