@@ -7,7 +7,7 @@ use std::{fs::File, io, os::unix::fs::FileExt, path::Path, sync::Arc};
 
 use mcap::records::{ChunkHeader, Record, op};
 
-use super::{Damage, LARGEST_CHUNK};
+use super::{Damage, LARGEST_CHUNK, record::parse};
 
 /// What a file begins and, if it was finished, ends with.
 const MAGIC: &[u8; 8] = b"\x89MCAP0\r\n";
@@ -79,18 +79,18 @@ impl Frames {
         // include: footer frame, its 20 bytes, magic.
         let footer = self.size.checked_sub(FRAME + 20 + MAGIC.len() as u64)?;
         let (kind, body) = self.frame(footer).ok()??;
-        let Ok(Record::Footer(footer)) = mcap::parse_record(kind, &body) else { return None };
+        let Record::Footer(footer) = parse(kind, &body)? else { return None };
         let mut frames = self.from(footer.summary_start);
         let mut places = Vec::new();
         while let Ok(Some((kind, body))) = frames.frame(frames.at) {
             frames.at += FRAME + body.len() as u64;
-            match mcap::parse_record(kind, &body) {
-                Ok(Record::ChunkIndex(index)) => places.push(Place {
+            match (kind, parse(kind, &body)) {
+                (op::CHUNK_INDEX, Some(Record::ChunkIndex(index))) => places.push(Place {
                     offset: index.chunk_start_offset,
                     until: index.message_end_time,
                 }),
-                Ok(Record::Footer(_)) | Err(_) => break,
-                Ok(_) => {}
+                (op::CHUNK_INDEX | op::FOOTER, _) => break,
+                _ => {}
             }
         }
         Some(places)
@@ -196,7 +196,7 @@ impl Frames {
 
 /// A chunk's content, if its checksum says that it is right.
 fn unpack(body: &[u8]) -> Result<Vec<u8>, String> {
-    let Ok(Record::Chunk { header, data }) = mcap::parse_record(op::CHUNK, body) else {
+    let Some(Record::Chunk { header, data }) = parse(op::CHUNK, body) else {
         return Err("this is no chunk".to_owned());
     };
     let ChunkHeader { uncompressed_size: size, uncompressed_crc: crc, compression, .. } = header;

@@ -14,6 +14,7 @@ mod compose;
 mod error;
 mod frames;
 mod read;
+mod record;
 mod reel;
 mod topic;
 mod versions;

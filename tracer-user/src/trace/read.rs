@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::{
     Damage, Gap, MOST_CPUS, Topic, TraceError, block,
     frames::{Frame, Frames},
+    record::parse,
     versions,
 };
 use crate::stream::{Facts, Sink};
@@ -77,7 +78,7 @@ pub fn open(path: &Path) -> Result<Part, TraceError> {
     loop {
         match frames.next().map_err(io)? {
             Some(Frame::Other(op::METADATA, body)) => {
-                if let Ok(Record::Metadata(metadata)) = mcap::parse_record(op::METADATA, &body)
+                if let Some(Record::Metadata(metadata)) = parse(op::METADATA, &body)
                     && metadata.name == "unlazy"
                 {
                     let number = |key| metadata.metadata.get(key).and_then(|n| n.parse().ok());
@@ -143,7 +144,7 @@ pub(super) fn messages(
         if kind != op::MESSAGE {
             continue;
         }
-        let Ok(Record::Message { header, data }) = mcap::parse_record(kind, body) else {
+        let Some(Record::Message { header, data }) = parse(kind, body) else {
             return Err("a message can't be read".to_owned());
         };
         // Others may add channels of their own.
