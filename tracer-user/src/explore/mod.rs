@@ -2,10 +2,12 @@
 
 mod encode;
 mod json;
+mod mutants;
 mod table;
 mod write;
 
 pub use json::{Explored, OfRule, explored};
+pub use mutants::mutants;
 pub use table::{lines, name};
 pub use write::{WriteError, write};
 
