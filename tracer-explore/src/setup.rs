@@ -2,6 +2,8 @@
 
 use crate::{
     bug::Flag,
+    guard::Guard,
+    mutant::Mutant,
     protocol::Protocol,
     state::{CPUS, IDLE, State, TASKS, mm, pc, task},
     step::Step,
@@ -144,6 +146,8 @@ pub struct World {
     pub bugs: u64,
     /// Whether a context switch is several steps: what orders its accesses is in question.
     pub windows: bool,
+    /// Which guard is dropped.
+    pub mutant: Option<Mutant>,
     /// Whether the mm of a thread of A may change, and that of a kernel thread.
     changes: (bool, bool),
 }
@@ -158,7 +162,32 @@ impl World {
         let kthreads = setup.uses > 0 && allowed(Step::Use);
         let windows = setup.fine || flags.iter().any(|flag| flag.is_about_order());
         let bugs = flags.iter().fold(0, |bits, &flag| bits | 1 << flag as u64);
-        Self { protocol: *protocol, setup, bugs, windows, changes: (threads, kthreads) }
+        let changes = (threads, kthreads);
+        Self { protocol: *protocol, setup, bugs, windows, mutant: None, changes }
+    }
+
+    /// The same kernel without this guard.
+    #[must_use]
+    pub const fn mutated(mut self, mutant: Mutant) -> Self {
+        self.mutant = Some(mutant);
+        self
+    }
+
+    /// What a guard lets through: what is so, unless it is dropped.
+    #[must_use]
+    #[inline]
+    pub fn holds(&self, guard: Guard, natural: bool) -> bool {
+        match self.mutant {
+            Some(mutant) if mutant.guard as u8 == guard as u8 => mutant.holds(natural),
+            _ => natural,
+        }
+    }
+
+    /// Whether something is done: it is, unless it is dropped.
+    #[must_use]
+    #[inline]
+    pub fn does(&self, guard: Guard) -> bool {
+        self.holds(guard, true)
     }
 
     /// Whether this is wrong.
@@ -172,7 +201,8 @@ impl World {
     /// if it had been switched to a moment later.
     #[must_use]
     pub const fn handler_may_not_serialize(&self) -> bool {
-        !self.setup.fine && (self.has(Flag::IpiMb) || self.has(Flag::IrqSkip))
+        let mutated = self.mutant.is_some();
+        !self.setup.fine && (self.has(Flag::IpiMb) || self.has(Flag::IrqSkip) || mutated)
     }
 
     /// Which tasks are threads of A, threads of B, kernel threads.

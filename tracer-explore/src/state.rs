@@ -403,6 +403,8 @@ pub mod store {
     }
     /// `y = 1`
     pub const Y: u8 = 6 << 5 | 1;
+    /// A's `tlb_gen` is raised: by a plain store, where the barrier is dropped.
+    pub const RAISE: u8 = 6 << 5 | 2;
 
     impl State {
         /// A CPU stores.
@@ -433,6 +435,7 @@ pub mod store {
                 4 => self.tasks[usize::from(arg >> 2)].m_mm = arg & 3,
                 5 => self.tasks[usize::from(arg)].bits &= !super::task::ON_CPU,
                 _ if store == X => self.all.x = 1,
+                _ if store == RAISE => self.all.tlb_gen += 1,
                 _ => self.all.y = 1,
             }
             store

@@ -45,6 +45,8 @@ enum Task {
     #[command(hide = true)]
     BenchRecordings(bench::reading::Args),
     #[command(hide = true)]
+    BenchExplore(bench::explore::Args),
+    #[command(hide = true)]
     BenchLoop(bench::loops::Args),
 }
 
@@ -63,6 +65,10 @@ impl Task {
             // These run as root, who may have no cargo to ask for the workspace.
             Self::BenchMeasure(args) => bench::measure::run(&args),
             Self::BenchRecordings(args) => bench::reading::run(&args),
+            Self::BenchExplore(args) => {
+                bench::explore::measure(&args)?;
+                Ok(ExitCode::SUCCESS)
+            }
             Self::BenchLoop(args) => bench::loops::run(&args),
         }
     }

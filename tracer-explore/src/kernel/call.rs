@@ -10,6 +10,7 @@
 use super::Run;
 use crate::{
     bug::Flag,
+    guard::Guard,
     rules::Rule,
     state::{IDLE, PEND_CALL, ghost, mm, pc, store, task},
     tell::Tell,
@@ -52,7 +53,8 @@ impl<T: Tell> Run<'_, T> {
         let me = self.me(c);
         let free = self.has(Flag::CallNombNomutex);
         if !free {
-            self.s.drain(c);
+            self.barrier(Guard::CallMb, c);
+            self.barrier(Guard::CallLockMb, c);
         }
         if self.w.protocol.call_flushes {
             self.tell_flush(c, false, false);
@@ -97,7 +99,7 @@ impl<T: Tell> Run<'_, T> {
             let there = &self.s.cpus[of];
             let curr = if of == c { there.curr } else { there.m_curr };
             let its = self.s.tasks.get(usize::from(curr)).map_or(mm::NONE, |task| task.m_mm);
-            if its == mm::A || self.has(Flag::OkExtraIpi) {
+            if self.chooses(its) {
                 self.s.tasks[me].mask |= 1 << of;
             }
         }
@@ -111,22 +113,30 @@ impl<T: Tell> Run<'_, T> {
         let cur = std::mem::take(&mut self.s.tasks[me].cur);
         let (of, who) = (cur & 7, cur >> 3);
         let its = self.s.tasks.get(usize::from(who)).map_or(mm::NONE, |task| task.m_mm);
-        let all = self.has(Flag::OkExtraIpi);
-        let there = &self.s.cpus[usize::from(of)];
+        let chosen = self.chooses(its);
+        let changed = self.s.cpus[usize::from(of)].m_curr != who;
+        let again = self.w.protocol.scan_rechecks
+            && its != mm::A
+            && self.holds(Guard::ScanChanged, changed);
         let t = &mut self.s.tasks[me];
-        if self.w.protocol.scan_rechecks && its != mm::A && there.m_curr != who {
+        if again {
             // Whoever runs there now may have come from that task without a change of the mm.
             t.todo |= 1 << of;
             t.pc = pc::SCAN;
             return;
         }
-        if its == mm::A || all {
+        if chosen {
             t.mask |= 1 << of;
         }
         if !self.w.setup.fine {
             return self.scan_all(c);
         }
         t.pc = if t.todo == 0 { pc::SEND } else { pc::SCAN };
+    }
+
+    /// Whether a CPU is to be interrupted whose task has this mm.
+    fn chooses(&self, its: u8) -> bool {
+        self.holds(Guard::ScanMm, its == mm::A) || self.has(Flag::OkExtraIpi)
     }
 
     /// `on_each_cpu_mask`: not preemptible from here. Queueing is a locked instruction. The CPU's own
@@ -141,7 +151,7 @@ impl<T: Tell> Run<'_, T> {
             others = 0;
         }
         if others != 0 {
-            self.s.drain(c);
+            self.barrier(Guard::CallSendMb, c);
         }
         let func = match (registers, self.w.setup.private || self.has(Flag::IpiMb)) {
             (true, _) => Func::SyncRqState,
@@ -150,14 +160,19 @@ impl<T: Tell> Run<'_, T> {
         };
         for other in self.each_cpu() {
             if others & 1 << other != 0 {
-                self.s.cpus[other].pend |= PEND_CALL;
+                if self.does(Guard::CallSend) {
+                    self.s.cpus[other].pend |= PEND_CALL;
+                }
                 self.tell_queue(c, func, other as u32);
             }
         }
         if chosen & own != 0 {
-            if registers && !self.has(Flag::RegSkip) {
+            if registers && self.does(Guard::RegisterOwnIpi) && !self.has(Flag::RegSkip) {
                 self.sync_rq_state(c);
-            } else if func == Func::SyncCore && !self.has(Flag::CallerSkip) {
+            } else if func == Func::SyncCore
+                && self.does(Guard::CallOwnSync)
+                && !self.has(Flag::CallerSkip)
+            {
                 self.tell_local(c, func);
                 let curr = self.s.cpus[c].curr;
                 self.tell_sync(c, curr, SyncCause::IpiSyncCore);
@@ -172,11 +187,11 @@ impl<T: Tell> Run<'_, T> {
     /// All have answered: the call returns, and what it promised holds.
     pub(super) fn call_end(&mut self, c: usize) {
         let me = self.me(c);
-        self.s.drain(c);
+        self.barrier(Guard::CallEndMb, c);
         let bits = self.s.tasks[me].bits;
         let slot = usize::from(bits & task::SECOND != 0);
         self.s.all.slots &= !(1 << slot);
-        if self.s.all.mutex == me as u8 + 1 {
+        if self.s.all.mutex == me as u8 + 1 && self.does(Guard::CallUnlocks) {
             self.s.all.mutex = 0;
         }
         let t = &mut self.s.tasks[me];

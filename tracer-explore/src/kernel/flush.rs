@@ -10,8 +10,9 @@
 use super::Run;
 use crate::{
     bug::Flag,
+    guard::Guard,
     rules::Rule,
-    state::{mm, pc, task},
+    state::{mm, pc, store, task},
     tell::Tell,
 };
 
@@ -37,9 +38,14 @@ impl<T: Tell> Run<'_, T> {
     /// `inc_mm_tlb_gen`, a locked instruction.
     pub(super) fn flush_raise(&mut self, c: usize) {
         let me = self.me(c);
-        self.s.drain(c);
-        self.s.all.tlb_gen += 1;
-        let generation = self.s.all.tlb_gen;
+        let raises = self.does(Guard::FlushRaises);
+        let generation = self.s.all.tlb_gen + u8::from(raises);
+        if self.does(Guard::FlushRaiseMb) {
+            self.s.drain(c);
+            self.s.all.tlb_gen = generation;
+        } else if raises {
+            self.s.store(c, store::RAISE);
+        }
         let t = &mut self.s.tasks[me];
         t.flush_gen = t.flush_gen & IS_CALL | generation;
         if self.w.protocol.invlpgb {
@@ -58,8 +64,11 @@ impl<T: Tell> Run<'_, T> {
 
     pub(super) fn flush_mask(&mut self, c: usize) {
         let me = self.me(c);
-        let others = self.s.all.cpumask & !(1 << c);
-        let tables = self.s.tasks[me].bits & task::TABLES != 0 && !self.has(Flag::TablesSkip);
+        let set = |cpu: &usize| self.s.all.cpumask & 1 << cpu != 0;
+        let chosen = self.each_cpu().filter(|cpu| self.holds(Guard::FlushCpumask, set(cpu)));
+        let others = chosen.fold(0, |mask, cpu| mask | 1 << cpu) & !(1 << c);
+        let tables = self.s.tasks[me].bits & task::TABLES != 0;
+        let tables = self.holds(Guard::FlushTablesAll, tables) && !self.has(Flag::TablesSkip);
         let everyone = tables || self.has(Flag::OkFlushLazy);
         let t = &mut self.s.tasks[me];
         if everyone {
@@ -102,11 +111,14 @@ impl<T: Tell> Run<'_, T> {
         let lazy = self.s.cpus[usize::from(of)].m_lazy != 0;
         let has_it = match loaded {
             _ if !self.w.protocol.flush_looks_at_mm => true,
-            mm::SWITCHING => !self.has(Flag::SwitchingIgnored),
-            loaded => loaded == mm::A,
+            mm::SWITCHING => {
+                self.holds(Guard::FlushSwitching, true) && !self.has(Flag::SwitchingIgnored)
+            }
+            loaded => self.holds(Guard::FlushLoaded, loaded == mm::A),
         };
+        let not_lazy = self.holds(Guard::FlushNotLazy, !lazy);
         let t = &mut self.s.tasks[me];
-        if !lazy && has_it {
+        if not_lazy && has_it {
             t.mask |= 1 << of;
         }
         t.pc = if t.todo == 0 { pc::FLUSH_SEND } else { pc::FLUSH_LOADED };
@@ -117,11 +129,13 @@ impl<T: Tell> Run<'_, T> {
         let me = self.me(c);
         let others = self.s.tasks[me].mask;
         if others != 0 {
-            self.s.drain(c);
+            self.barrier(Guard::FlushSendMb, c);
         }
         for other in self.each_cpu() {
             if others & 1 << other != 0 {
-                self.s.cpus[other].pend |= 1 << me;
+                if self.does(Guard::FlushSend) {
+                    self.s.cpus[other].pend |= 1 << me;
+                }
                 self.tell_queue(c, tracer_common::model::Func::FlushTlb, other as u32);
             }
         }

@@ -6,7 +6,8 @@
 use super::Run;
 use crate::{
     bug::Flag,
-    state::{at, ipi, pc, task},
+    guard::Guard,
+    state::{Task, at, ipi, pc, task},
     tell::Tell,
 };
 use tracer_common::{
@@ -26,11 +27,18 @@ impl<T: Tell> Run<'_, T> {
             self.tell_run(c, Func::FlushTlb, true);
             return self.flush_func(c, bit);
         }
-        let holder = match self.s.all.mutex {
-            // Without the mutex there is one call.
-            0 => self.s.tasks.iter().position(|t| t.pc == pc::WAIT).unwrap_or(0),
-            holder => usize::from(holder) - 1,
-        };
+        // The mutex lets one of them wait; without it there may be two.
+        let waits = |t: &Task| t.pc == pc::WAIT && t.mask & 1 << c != 0;
+        while let Some(holder) = self.s.tasks.iter().position(waits) {
+            if !self.answer(c, holder) {
+                break;
+            }
+        }
+        self.handled(c);
+    }
+
+    /// A function of `membarrier(2)` runs for this task; whether it has answered.
+    fn answer(&mut self, c: usize, holder: usize) -> bool {
         let func = if self.s.tasks[holder].bits & task::REGISTERS != 0 {
             Func::SyncRqState
         } else if self.w.setup.private || self.has(Flag::IpiMb) {
@@ -41,21 +49,23 @@ impl<T: Tell> Run<'_, T> {
         self.tell_run(c, func, true);
         match func {
             Func::SyncRqState => self.sync_rq_state(c),
-            Func::SyncCore if !self.has(Flag::IrqSkip) => {
+            Func::SyncCore if !self.has(Flag::IrqSkip) && self.does(Guard::IpiSyncCore) => {
                 let curr = self.s.cpus[c].curr;
                 self.tell_sync(c, curr, SyncCause::IpiSyncCore);
                 self.serialize(c);
             }
             // With or without a barrier: its answer is a store behind all that it has stored.
-            _ => self.s.drain(c),
+            _ => self.barrier(Guard::IpiRelease, c),
         }
-        self.s.tasks[holder].mask &= !(1 << c);
-        self.handled(c, func);
+        if self.does(Guard::IpiAnswers) {
+            self.s.tasks[holder].mask &= !(1 << c);
+        }
+        self.tell_run(c, func, false);
+        self.does(Guard::IpiAnswers)
     }
 
     /// The handler is done.
-    pub(super) fn handled(&mut self, c: usize, func: Func) {
-        self.tell_run(c, func, false);
+    pub(super) fn handled(&mut self, c: usize) {
         self.s.cpus[c].ipi = ipi::EXIT;
         self.tell_interrupt(c, Vector::CallFunction, false);
     }
@@ -63,7 +73,7 @@ impl<T: Tell> Run<'_, T> {
     /// IRET
     pub(super) fn ipi_return(&mut self, c: usize) {
         self.s.cpus[c].ipi = ipi::NONE;
-        self.serialize(c);
+        self.sync(Guard::IpiIret, c);
         let cpu = &self.s.cpus[c];
         if cpu.at == at::TASK
             && let Some(t) = self.s.tasks.get(usize::from(cpu.curr))

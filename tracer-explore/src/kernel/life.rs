@@ -6,6 +6,7 @@
 use super::Run;
 use crate::{
     bug::Flag,
+    guard::Guard,
     state::{ghost, mm, pc, ret, store},
     tell::Tell,
 };
@@ -18,8 +19,8 @@ impl<T: Tell> Run<'_, T> {
         let all = &mut self.s.all;
         all.uses -= 1;
         all.users += 1;
-        all.count += 1;
-        self.s.drain(c);
+        all.count += u8::from(self.w.does(Guard::UseGrab));
+        self.barrier(Guard::UseGrabMb, c);
         let borrowed = self.s.active(c);
         let t = &mut self.s.tasks[me];
         t.cur = borrowed;
@@ -27,10 +28,10 @@ impl<T: Tell> Run<'_, T> {
         self.s.store(c, store::mm(me as u8, mm::A));
         self.logical(c, mm::A);
         let state = u8::from(self.registered(mm::A));
-        let norq = self.has(Flag::UseNorq);
+        let copies = self.does(Guard::UseCopies) && !self.has(Flag::UseNorq);
         let cpu = &mut self.s.cpus[c];
         cpu.active = mm::A;
-        if !norq {
+        if copies {
             cpu.rq_state = state;
         }
         cpu.g &= !ghost::CAME_BACK;
@@ -42,8 +43,10 @@ impl<T: Tell> Run<'_, T> {
         let me = self.me(c);
         let borrowed = self.s.tasks[me].cur == mm::A;
         let p = &self.w.protocol;
-        if self.registered(mm::A)
-            && (p.logical_syncs || ((p.use_syncs || p.exit_lazy_syncs) && borrowed))
+        let if_borrowed = p.use_syncs || p.exit_lazy_syncs;
+        if (p.logical_syncs || (if_borrowed && self.holds(Guard::UseBorrowed, borrowed)))
+            && self.holds(Guard::UseRegistered, self.registered(mm::A))
+            && self.does(Guard::UseSync)
         {
             self.sync_in_use(c);
         }
@@ -54,7 +57,7 @@ impl<T: Tell> Run<'_, T> {
     pub(super) fn use_drop(&mut self, c: usize) {
         let me = self.me(c);
         if !self.has(Flag::UseDropNomb) {
-            self.s.drain(c);
+            self.barrier(Guard::UseDropMb, c);
         }
         let t = &mut self.s.tasks[me];
         let borrowed = std::mem::take(&mut t.cur);
@@ -62,7 +65,7 @@ impl<T: Tell> Run<'_, T> {
         self.tell_kthread(c, true);
         self.tell_rq(c, me as u8, mm::A, Site::KthreadUse);
         self.check_rq(c);
-        if borrowed == mm::A && !self.has(Flag::LazyDrop) {
+        if borrowed == mm::A && self.does(Guard::UseDrop) && !self.has(Flag::LazyDrop) {
             self.drop_a_on(c);
         }
     }
@@ -70,40 +73,46 @@ impl<T: Tell> Run<'_, T> {
     pub(super) fn unuse_mm(&mut self, c: usize) {
         let me = self.me(c);
         if !self.has(Flag::UnuseNomb) {
-            self.s.drain(c);
+            self.barrier(Guard::UnuseMb, c);
         }
-        self.let_go(c);
-        if !self.has(Flag::LazyDrop) {
+        self.let_go(c, Guard::UnuseClears);
+        if self.does(Guard::UnuseGrab) && !self.has(Flag::LazyDrop) {
             self.s.all.count += 1;
         }
         self.s.tasks[me].pc = pc::UNUSE_DROP;
     }
 
     pub(super) fn unuse_drop(&mut self, c: usize) {
-        self.s.drain(c);
+        self.barrier(Guard::UnuseDropMb, c);
         self.jump(c, pc::WORK);
         self.tell_kthread(c, false);
-        self.drop_a_on(c);
+        if self.does(Guard::UnuseDrop) {
+            self.drop_a_on(c);
+        }
         self.put(c);
     }
 
     /// The running task has no mm any more, and keeps it lazily.
-    fn let_go(&mut self, c: usize) {
+    fn let_go(&mut self, c: usize, clears: Guard) {
         let me = self.me(c);
         self.s.tasks[me].mm = mm::NONE;
         self.s.store(c, store::mm(me as u8, mm::NONE));
         self.logical(c, mm::NONE);
+        if self.does(clears) {
+            self.s.cpus[c].rq_state = 0;
+        }
         let cpu = &mut self.s.cpus[c];
-        cpu.rq_state = 0;
         cpu.active = mm::A;
         cpu.g &= !ghost::CAME_BACK;
-        self.enter_lazy_tlb(c, me as u8);
+        if self.does(Guard::GoesLazy) {
+            self.enter_lazy_tlb(c, me as u8);
+        }
     }
 
     /// `mmput`
     fn put(&mut self, c: usize) {
         self.s.all.users -= 1;
-        if self.s.all.users == 0 {
+        if self.holds(Guard::LastUser, self.s.all.users == 0) {
             self.drop_a_on(c);
         }
     }
@@ -124,17 +133,17 @@ impl<T: Tell> Run<'_, T> {
 
     pub(super) fn exit_mm(&mut self, c: usize) {
         if !self.has(Flag::ExitNomb) {
-            self.s.drain(c);
+            self.barrier(Guard::ExitMb, c);
         }
-        if !self.has(Flag::LazyDrop) {
+        if self.does(Guard::ExitGrab) && !self.has(Flag::LazyDrop) {
             self.s.all.count += 1;
         }
-        self.let_go(c);
+        self.let_go(c, Guard::ExitClears);
         self.jump(c, pc::EXIT_PUT);
     }
 
     pub(super) fn exit_put(&mut self, c: usize) {
-        self.s.drain(c);
+        self.barrier(Guard::ExitPutMb, c);
         self.tell_exit(c);
         self.put(c);
         self.jump(c, pc::EXITED);
@@ -150,8 +159,8 @@ impl<T: Tell> Run<'_, T> {
     /// gone by here.
     pub(super) fn exec_mmap(&mut self, c: usize) {
         let me = self.me(c);
-        self.s.drain(c);
-        if !self.has(Flag::ExecNorq) {
+        self.barrier(Guard::ExecMb, c);
+        if self.does(Guard::ExecClears) && !self.has(Flag::ExecNorq) {
             self.s.cpus[c].rq_state = 0;
         }
         self.tell_rq(c, me as u8, mm::C, Site::ExecMmap);
@@ -166,7 +175,7 @@ impl<T: Tell> Run<'_, T> {
 
     /// It leaves by IRET.
     pub(super) fn exec_put(&mut self, c: usize) {
-        self.s.drain(c);
+        self.barrier(Guard::ExecPutMb, c);
         self.put(c);
         self.jump(c, pc::IRET);
     }

@@ -14,6 +14,7 @@
 use super::Run;
 use crate::{
     bug::Flag,
+    guard::Guard,
     state::{IDLE, at, ipi, mm, pc, ret, store, swm},
     tell::Tell,
 };
@@ -24,9 +25,8 @@ use tracer_common::{
 
 impl<T: Tell> Run<'_, T> {
     pub(super) fn enter_lazy_tlb(&mut self, c: usize, current: u8) {
-        let cpu = &mut self.s.cpus[c];
-        if cpu.loaded != mm::INIT {
-            cpu.lazy = 1;
+        if self.holds(Guard::EnterLazyLoaded, self.s.cpus[c].loaded != mm::INIT) {
+            self.s.cpus[c].lazy = 1;
             self.s.store(c, store::lazy(1));
         }
         self.tell_tlb_state(c, current, Site::EnterLazyTlb);
@@ -43,15 +43,17 @@ impl<T: Tell> Run<'_, T> {
         let cpu = &mut self.s.cpus[c];
         let was_lazy = cpu.lazy != 0;
         (cpu.swm_to, cpu.swm_ret) = (to, back);
-        if was_lazy {
-            cpu.lazy = 0;
+        if self.holds(Guard::SwitchWasLazy, was_lazy) {
+            self.s.cpus[c].lazy = 0;
             self.s.store(c, store::lazy(0));
         }
         let reload = back == ret::USE && self.has(Flag::OkUseReload);
+        let other = self.holds(Guard::SwitchReal, self.s.cpus[c].loaded != to);
+        let looks = other || self.holds(Guard::UnlazyWasLazy, was_lazy);
         let cpu = &mut self.s.cpus[c];
-        if cpu.loaded != to {
+        if other {
             cpu.swm = if self.w.has(Flag::CpumaskLate) { swm::GEN } else { swm::MASK };
-            if !self.w.has(Flag::SwitchingLate) {
+            if !self.w.has(Flag::SwitchingLate) && self.does(Guard::StoreSwitching) {
                 self.s.store(c, store::loaded(mm::SWITCHING));
             }
             if !self.w.windows {
@@ -62,7 +64,7 @@ impl<T: Tell> Run<'_, T> {
             if !self.w.windows {
                 self.switch_gen(c);
             }
-        } else if !was_lazy || (self.w.protocol.invlpgb && to == mm::A) {
+        } else if !looks || (self.w.protocol.invlpgb && to == mm::A) {
             // Two threads of a process; or a global ASID, which is never behind.
             self.end_switch_mm(c);
         } else {
@@ -76,12 +78,13 @@ impl<T: Tell> Run<'_, T> {
     /// Unlazying: `smp_mb`, and the generation is read.
     pub(super) fn switch_same(&mut self, c: usize) {
         if !self.has(Flag::UnlazyNomb) {
-            self.s.drain(c);
+            self.barrier(Guard::UnlazyMb, c);
         }
         let generation = self.s.all.tlb_gen;
         let nogen = self.has(Flag::UnlazyNogen);
+        let behind = self.holds(Guard::UnlazyBehind, self.s.cpus[c].slot != generation);
         let cpu = &mut self.s.cpus[c];
-        if cpu.swm_to != mm::A || cpu.slot == generation || nogen {
+        if cpu.swm_to != mm::A || !behind || nogen {
             return self.end_switch_mm(c);
         }
         cpu.swm_gen = if self.w.has(Flag::UnlazyNoflush) { cpu.slot } else { generation };
@@ -94,13 +97,13 @@ impl<T: Tell> Run<'_, T> {
 
     /// `mm_cpumask`: locked instructions.
     pub(super) fn switch_mask(&mut self, c: usize) {
-        self.s.drain(c);
+        self.barrier(Guard::CpumaskMb, c);
         let cpu = &self.s.cpus[c];
         let (from, to, bit) = (cpu.loaded, cpu.swm_to, 1 << c);
-        if from == mm::A {
+        if from == mm::A && self.does(Guard::CpumaskClear) {
             self.s.all.cpumask &= !bit;
         }
-        if to == mm::A {
+        if to == mm::A && self.does(Guard::CpumaskSet) {
             self.s.all.cpumask |= bit;
         }
         if !self.in_parts() {
@@ -133,15 +136,18 @@ impl<T: Tell> Run<'_, T> {
 
     /// CR3 is written, and `loaded_mm` stored.
     pub(super) fn switch_cr3(&mut self, c: usize) {
-        self.serialize(c);
+        self.sync(Guard::Cr3Serializes, c);
+        let catches_up = self.does(Guard::SwitchCatchesUp);
         let cpu = &mut self.s.cpus[c];
         let to = cpu.swm_to;
-        if to == mm::A {
+        if to == mm::A && catches_up {
             cpu.slot = cpu.swm_gen;
         }
         self.tell_cr3(c);
         self.s.cpus[c].loaded = to;
-        self.s.store(c, store::loaded(to));
+        if self.does(Guard::StoreLoaded) {
+            self.s.store(c, store::loaded(to));
+        }
         self.end_switch_mm(c);
     }
 
@@ -176,16 +182,20 @@ impl<T: Tell> Run<'_, T> {
     pub(super) fn flush_func(&mut self, c: usize, from: u8) {
         let wanted = self.s.tasks[usize::from(from)].flush_gen & 0x7f;
         let generation = self.s.all.tlb_gen;
-        let cpu = &mut self.s.cpus[c];
-        if cpu.loaded == mm::A {
-            if cpu.lazy != 0 {
+        let mine = self.s.cpus[c].loaded == mm::A;
+        if self.holds(Guard::FuncLoaded, mine) {
+            if self.holds(Guard::FuncLazy, self.s.cpus[c].lazy != 0) {
+                let cpu = &mut self.s.cpus[c];
                 cpu.ipi = ipi::HANDLER;
                 let current = cpu.curr;
                 return self.begin_switch_mm(c, mm::INIT, ret::FLUSH | from << 4, current);
             }
-            if wanted > cpu.slot {
-                cpu.slot = generation;
-                self.serialize(c);
+            if self.holds(Guard::FuncBehind, wanted > self.s.cpus[c].slot) {
+                // What is flushed is what is loaded.
+                if mine && self.does(Guard::FuncCatchesUp) {
+                    self.s.cpus[c].slot = generation;
+                }
+                self.sync(Guard::FuncSerializes, c);
                 self.tell_tlb(c, tlb_reason::REMOTE_SHOOTDOWN);
             }
         }
@@ -196,19 +206,28 @@ impl<T: Tell> Run<'_, T> {
     fn flushed(&mut self, c: usize, from: u8) {
         let curr = self.s.cpus[c].curr;
         self.tell_tlb_state(c, curr, Site::FlushTlbFunc);
-        self.s.drain(c);
-        self.s.tasks[usize::from(from)].mask &= !(1 << c);
-        self.handled(c, tracer_common::model::Func::FlushTlb);
+        self.barrier(Guard::FuncRelease, c);
+        if self.does(Guard::FuncAnswers) {
+            self.s.tasks[usize::from(from)].mask &= !(1 << c);
+        }
+        self.tell_run(c, tracer_common::model::Func::FlushTlb, false);
+        self.handled(c);
     }
 
     /// `flush_tlb_func`, called by the CPU that flushes.
     pub(super) fn flush_local(&mut self, c: usize, wanted: u8) {
-        let generation = self.s.all.tlb_gen;
-        let cpu = &mut self.s.cpus[c];
+        let raised = u8::from(self.s.cpus[c].holds(store::RAISE));
+        let generation = self.s.all.tlb_gen + raised;
+        let cpu = &self.s.cpus[c];
         debug_assert!(cpu.at == at::TASK, "a flush runs in a task");
-        if cpu.loaded == mm::A && wanted > cpu.slot {
-            cpu.slot = generation;
-            self.serialize(c);
+        let mine = cpu.loaded == mm::A;
+        if self.holds(Guard::LocalLoaded, mine)
+            && self.holds(Guard::LocalBehind, wanted > self.s.cpus[c].slot)
+        {
+            if mine && self.does(Guard::LocalCatchesUp) {
+                self.s.cpus[c].slot = generation;
+            }
+            self.sync(Guard::LocalSerializes, c);
             self.tell_tlb(c, tlb_reason::LOCAL_MM_SHOOTDOWN);
         }
         let curr = self.s.cpus[c].curr;

@@ -24,6 +24,7 @@ mod user;
 
 use crate::{
     bug::Flag,
+    guard::Guard,
     rules::{Marks, Rule},
     setup::World,
     state::{Cpu, IDLE, PEND_CALL, State, Task, at, ghost, ipi, mm, pc, store, swm, task},
@@ -75,7 +76,8 @@ impl Choices<'_> {
         for number in 0..self.w.setup.tasks() {
             let t = &self.s.tasks[usize::from(number)];
             let free = t.bits & task::ON_CPU == 0 || self.s.releases(number).is_some();
-            if free && t.pc != pc::DEAD && number != curr {
+            let free = self.w.holds(Guard::PickOffCpu, free);
+            if free && self.w.holds(Guard::PickAlive, t.pc != pc::DEAD) && number != curr {
                 self.with(step, number);
             }
         }
@@ -130,12 +132,19 @@ impl Choices<'_> {
 
     fn all(&mut self) {
         let c = &self.s.cpus[usize::from(self.cpu)];
-        match c.swm {
-            swm::OUT => {}
-            swm::SAME => return self.may(Step::SwitchSame),
-            swm::MASK => return self.may(Step::SwitchMask),
-            swm::GEN => return self.may(Step::SwitchGen),
-            _ => return self.may(Step::SwitchCr3),
+        let in_switch = match c.swm {
+            swm::OUT => None,
+            swm::SAME => Some(Step::SwitchSame),
+            swm::MASK => Some(Step::SwitchMask),
+            swm::GEN => Some(Step::SwitchGen),
+            _ => Some(Step::SwitchCr3),
+        };
+        if let Some(step) = in_switch {
+            self.may(step);
+            if c.ipi == ipi::NONE && self.w.holds(Guard::SwitchIrqsOff, false) {
+                self.interrupts();
+            }
+            return;
         }
         if c.ipi == ipi::EXIT {
             self.may(Step::IpiReturn);
@@ -145,16 +154,30 @@ impl Choices<'_> {
             return;
         }
         match c.at {
-            at::GRAB => return self.may(Step::Grab),
+            at::GRAB => {
+                self.may(Step::Grab);
+                if self.w.holds(Guard::GrabIrqsOff, false) {
+                    self.interrupts();
+                }
+                return;
+            }
             at::FINISH => self.may(Step::Finish),
             _ if c.curr == IDLE => {
                 self.next(Step::Schedule);
-                if c.lazy != 0 && c.loaded != mm::INIT {
+                if self.w.holds(Guard::LeaveLazy, c.lazy != 0)
+                    && self.w.holds(Guard::LeaveLoaded, c.loaded != mm::INIT)
+                {
                     self.may(Step::Leave);
                 }
             }
             _ => self.task(),
         }
+        self.interrupts();
+    }
+
+    /// The IPIs that wait here.
+    fn interrupts(&mut self) {
+        let c = &self.s.cpus[usize::from(self.cpu)];
         for bit in 0..8 {
             if c.pend & 1 << bit != 0 {
                 self.with(Step::Deliver, bit);
@@ -184,10 +207,11 @@ impl Choices<'_> {
         let c = &self.s.cpus[usize::from(self.cpu)];
         // The idle task is never preempted: it switches by itself.
         c.at == at::TASK
-            && self.s.tasks.get(usize::from(c.curr)).is_some_and(|t| {
-                !matches!(t.pc, pc::SEND | pc::WAIT | pc::IRET)
-                    && !(pc::FLUSH..=pc::FLUSH_WAIT).contains(&t.pc)
-            })
+            && self
+                .s
+                .tasks
+                .get(usize::from(c.curr))
+                .is_some_and(|t| t.pc != pc::IRET && !preempt_off(self.w, t))
     }
 
     /// What the running task may do.
@@ -209,7 +233,9 @@ impl Choices<'_> {
                 if t.mm != mm::A {
                     return;
                 }
-                if all.calls > 0 && (all.registered == 2 || w.setup.private) {
+                if all.calls > 0
+                    && w.holds(Guard::CallReady, all.registered == 2 || w.setup.private)
+                {
                     self.may(Step::Call);
                 }
                 if all.flushes > 0 {
@@ -237,12 +263,15 @@ impl Choices<'_> {
             pc::WORK => self.work(curr),
             pc::EXITED => self.next(Step::Schedule),
             pc::SEND => self.may(Step::Send),
-            pc::WAIT if t.mask == 0 => {
-                self.may(if t.bits & task::REGISTERS == 0 {
-                    Step::CallEnd
-                } else {
-                    Step::RegisterEnd
-                });
+            pc::WAIT if t.bits & task::REGISTERS == 0 => {
+                if w.holds(Guard::CallWaits, t.mask == 0) {
+                    self.may(Step::CallEnd);
+                }
+            }
+            pc::WAIT => {
+                if w.holds(Guard::RegisterWaits, t.mask == 0) {
+                    self.may(Step::RegisterEnd);
+                }
             }
             pc::FLUSH => self.may(Step::FlushRaise),
             pc::FLUSH_MASK => self.may(Step::FlushMask),
@@ -254,8 +283,12 @@ impl Choices<'_> {
             }),
             pc::FLUSH_LAZY => self.reads(Step::FlushLazy, t.cur & 7, 0, store::is_lazy),
             pc::FLUSH_SEND => self.may(Step::FlushSend),
-            pc::FLUSH_WAIT if t.mask == 0 => self.may(Step::FlushEnd),
-            pc::WAIT | pc::FLUSH_WAIT | pc::DEAD => {}
+            pc::FLUSH_WAIT => {
+                if w.holds(Guard::FlushWaits, t.mask == 0) {
+                    self.may(Step::FlushEnd);
+                }
+            }
+            pc::DEAD => {}
             _ => {
                 self.middle(t);
                 // Who may sleep there switches without an interrupt, and so without its IRET.
@@ -272,14 +305,20 @@ impl Choices<'_> {
                 self.next(if sleeps { Step::Schedule } else { Step::Preempt });
             }
         }
+        if is_busy(t) && !preempt_off(w, t) {
+            self.next(Step::Preempt);
+        }
     }
 
     /// In the middle of something that can be preempted.
     fn middle(&mut self, t: &Task) {
         let Task { pc: at, todo, bits, cur, .. } = *t;
         match at {
-            pc::CALL if self.s.all.mutex == 0 || self.w.protocol.call_flushes => {
-                self.may(Step::CallLock);
+            pc::CALL => {
+                let free = self.w.holds(Guard::CallMutex, self.s.all.mutex == 0);
+                if free || self.w.protocol.call_flushes {
+                    self.may(Step::CallLock);
+                }
             }
             pc::SCAN if self.w.setup.fine => self.each(Step::ScanCurr, todo, store::is_curr),
             pc::SCAN => {
@@ -302,10 +341,14 @@ impl Choices<'_> {
             pc::USE_DROP => self.may(Step::UseDrop),
             pc::UNUSE_DROP => self.may(Step::UnuseDrop),
             pc::REGISTER => self.may(Step::RegisterSet),
-            pc::RCU if todo == 0 && self.s.all.mutex == 0 => self.may(Step::CallLock),
             pc::RCU => {
+                if self.w.holds(Guard::RcuWaits, todo == 0)
+                    && self.w.holds(Guard::RegisterMutex, self.s.all.mutex == 0)
+                {
+                    self.may(Step::CallLock);
+                }
                 for cpu in 0..self.w.setup.cpus {
-                    if todo & 1 << cpu != 0 && quiescent(self.s, usize::from(cpu)) {
+                    if todo & 1 << cpu != 0 && quiescent(self.w, self.s, usize::from(cpu)) {
                         self.with(Step::Rcu, cpu);
                     }
                 }
@@ -335,7 +378,7 @@ impl Choices<'_> {
             } else if all.tests > 0 {
                 self.may(Step::StoreY);
             }
-        } else if all.uses > 0 && all.users > 0 {
+        } else if all.uses > 0 && self.w.holds(Guard::UseUsers, all.users > 0) {
             self.may(Step::Use);
         }
     }
@@ -343,15 +386,25 @@ impl Choices<'_> {
 
 /// Whether a CPU is where a grace period of RCU may end: not in the middle of a switch, nor anywhere
 /// else with preemption off.
-fn quiescent(s: &State, cpu: usize) -> bool {
+fn quiescent(w: &World, s: &State, cpu: usize) -> bool {
     let c = &s.cpus[cpu];
-    let off = |t: &Task| {
-        t.pc == pc::SEND || t.pc == pc::WAIT || (pc::FLUSH..=pc::FLUSH_WAIT).contains(&t.pc)
-    };
-    c.at == at::TASK
-        && c.swm == swm::OUT
-        && c.ipi == ipi::NONE
-        && !s.tasks.get(usize::from(c.curr)).is_some_and(off)
+    w.holds(Guard::RcuSwitch, c.at == at::TASK && c.swm == swm::OUT)
+        && w.holds(Guard::RcuIrq, c.ipi == ipi::NONE)
+        && !s.tasks.get(usize::from(c.curr)).is_some_and(|t| preempt_off(w, t))
+}
+
+/// Whether a task sends IPIs or waits for them.
+fn is_busy(t: &Task) -> bool {
+    matches!(t.pc, pc::SEND | pc::WAIT | pc::FLUSH..=pc::FLUSH_WAIT)
+}
+
+/// Whether a task has preemption off.
+fn preempt_off(w: &World, t: &Task) -> bool {
+    match t.pc {
+        pc::SEND | pc::WAIT => w.does(Guard::CallPreemptOff),
+        pc::FLUSH..=pc::FLUSH_WAIT => w.does(Guard::FlushPreemptOff),
+        _ => false,
+    }
 }
 
 /// A step in the making.
@@ -505,6 +558,28 @@ impl<T: Tell> Run<'_, T> {
 
     fn has(&self, flag: Flag) -> bool {
         self.w.has(flag)
+    }
+
+    fn holds(&self, guard: Guard, natural: bool) -> bool {
+        self.w.holds(guard, natural)
+    }
+
+    fn does(&self, guard: Guard) -> bool {
+        self.w.does(guard)
+    }
+
+    /// A full barrier: all its stores reach memory before it goes on.
+    fn barrier(&mut self, guard: Guard, c: usize) {
+        if self.does(guard) {
+            self.s.drain(c);
+        }
+    }
+
+    /// A serializing instruction.
+    fn sync(&mut self, guard: Guard, c: usize) {
+        if self.does(guard) {
+            self.serialize(c);
+        }
     }
 
     /// The running task, which is not the idle one.

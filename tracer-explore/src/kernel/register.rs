@@ -4,6 +4,7 @@
 use super::Run;
 use crate::{
     bug::Flag,
+    guard::Guard,
     state::{mm, pc, task},
     tell::Tell,
 };
@@ -23,10 +24,16 @@ impl<T: Tell> Run<'_, T> {
     /// grace period.
     pub(super) fn register_set(&mut self, c: usize) {
         let me = self.me(c);
-        self.s.drain(c);
-        self.s.all.registered = self.s.all.registered.max(1);
-        if self.s.all.users == 1 && !self.has(Flag::OkSingleSlow) {
-            self.s.cpus[c].rq_state = 1;
+        self.barrier(Guard::RegisterSetMb, c);
+        if self.does(Guard::RegisterSets) {
+            self.s.all.registered = self.s.all.registered.max(1);
+        }
+        let alone = self.holds(Guard::RegisterAlone, self.s.all.users == 1);
+        if alone && !self.has(Flag::OkSingleSlow) {
+            if self.does(Guard::RegisterOwn) {
+                self.s.cpus[c].rq_state = 1;
+            }
+            self.barrier(Guard::RegisterAloneMb, c);
             self.s.tasks[me].pc = pc::REGISTERED;
             return;
         }
@@ -45,23 +52,25 @@ impl<T: Tell> Run<'_, T> {
     pub(super) fn sync_rq_state(&mut self, c: usize) {
         let curr = self.s.cpus[c].curr;
         let mine = self.s.mm_of(curr);
-        if mine == mm::A {
+        if self.holds(Guard::RqMine, mine == mm::A) {
             self.s.cpus[c].rq_state = u8::from(self.s.all.registered > 0);
             self.s.cpus[c].g &= !crate::state::ghost::CAME_BACK;
         }
-        self.s.drain(c);
+        self.barrier(Guard::RqMb, c);
         self.tell_rq(c, curr, mine, Site::SyncRqState);
     }
 
     /// The READY bit, and the return.
     pub(super) fn register_end(&mut self, c: usize) {
         let me = self.me(c);
-        self.s.drain(c);
+        self.barrier(Guard::RegisterEndMb, c);
         let curr = self.s.cpus[c].curr;
         self.tell_rq(c, curr, mm::A, Site::Register);
-        self.s.all.registered = 2;
+        if self.does(Guard::RegisterReady) {
+            self.s.all.registered = 2;
+        }
         self.check_rq(c);
-        if self.s.all.mutex == me as u8 + 1 {
+        if self.s.all.mutex == me as u8 + 1 && self.does(Guard::RegisterUnlocks) {
             self.s.all.mutex = 0;
         }
         let t = &mut self.s.tasks[me];

@@ -3,6 +3,7 @@
 use super::Run;
 use crate::{
     bug::Flag,
+    guard::Guard,
     state::{IDLE, at, ghost, ipi, mm, pc, ret, store, task},
     tell::Tell,
 };
@@ -15,7 +16,7 @@ impl<T: Tell> Run<'_, T> {
     /// does not wait until the stores before it have drained by themselves asks more of the others,
     /// never less.
     pub(super) fn schedule(&mut self, c: usize, next: u8, preempt: bool) {
-        self.s.drain(c);
+        self.barrier(Guard::ScheduleMb, c);
         if let Some((of, stores)) = self.s.releases(next) {
             self.s.drain_some(of, stores);
         }
@@ -36,7 +37,7 @@ impl<T: Tell> Run<'_, T> {
         if prev_mm != next_mm {
             self.logical(c, next_mm);
         }
-        if next_mm == mm::NONE {
+        if self.holds(Guard::ToKernel, next_mm == mm::NONE) {
             self.switch_to_kernel(c, prev_mm, active);
         } else {
             self.switch_to_user(c, prev_mm, active, next_mm);
@@ -54,7 +55,7 @@ impl<T: Tell> Run<'_, T> {
             return;
         }
         self.enter_lazy_tlb(c, self.s.cpus[c].prev);
-        if prev_mm == mm::NONE {
+        if !self.holds(Guard::GrabFromUser, prev_mm != mm::NONE) {
             // The reference goes along with the mm.
             return self.finish(c);
         }
@@ -66,8 +67,9 @@ impl<T: Tell> Run<'_, T> {
     }
 
     pub(super) fn grab(&mut self, c: usize) {
-        self.s.drain(c);
-        if self.s.cpus[c].active == mm::A && !self.has(Flag::LazyDrop) {
+        self.barrier(Guard::GrabMb, c);
+        let takes = self.does(Guard::GrabLazy) && !self.has(Flag::LazyDrop);
+        if self.s.cpus[c].active == mm::A && takes {
             self.s.all.count += 1;
         }
         self.finish(c);
@@ -76,8 +78,10 @@ impl<T: Tell> Run<'_, T> {
     /// `membarrier_switch_mm`, `switch_mm_irqs_off`
     fn switch_to_user(&mut self, c: usize, prev_mm: u8, active: u8, next_mm: u8) {
         let state = u8::from(self.registered(next_mm));
+        let copies = self.holds(Guard::SwitchCopies, active != next_mm);
+        let borrowed = self.holds(Guard::SetsPrevMm, prev_mm == mm::NONE);
         let cpu = &mut self.s.cpus[c];
-        if active != next_mm {
+        if copies {
             if !self.w.has(Flag::RqStale) {
                 cpu.rq_state = state;
                 cpu.g &= !ghost::CAME_BACK;
@@ -85,7 +89,7 @@ impl<T: Tell> Run<'_, T> {
         } else if prev_mm == mm::NONE && cpu.rq_state != state {
             cpu.g |= ghost::CAME_BACK;
         }
-        if prev_mm == mm::NONE {
+        if borrowed {
             cpu.prev_mm = active;
         }
         cpu.active = next_mm;
@@ -102,9 +106,13 @@ impl<T: Tell> Run<'_, T> {
         let (prev, prev_mm, mine) = (cpu.prev, cpu.prev_mm, self.s.mm_of(cpu.curr));
         self.tell_rq(c, prev, mine, tracer_common::wire::Site::SwitchMmExit);
         self.check_rq(c);
-        let lazy = prev_mm == mine && self.w.protocol.exit_lazy_syncs;
-        let logical = self.s.mm_of(prev) != mine && self.w.protocol.logical_syncs;
-        if (lazy || logical) && self.registered(mine) {
+        let p = &self.w.protocol;
+        let lazy = p.exit_lazy_syncs && self.holds(Guard::HookLazy, prev_mm == mine);
+        let logical = p.logical_syncs && self.holds(Guard::HookLogical, self.s.mm_of(prev) != mine);
+        if (lazy || logical)
+            && self.holds(Guard::HookRegistered, self.registered(mine))
+            && self.does(Guard::HookSync)
+        {
             self.tell_sync(c, prev, tracer_common::model::SyncCause::FinishTaskSwitch);
             self.serialize(c);
         }
@@ -113,10 +121,11 @@ impl<T: Tell> Run<'_, T> {
 
     /// `finish_task_switch`, up to where interrupts are on again.
     fn finish(&mut self, c: usize) {
+        let has_mm = self.holds(Guard::FinishHasMm, self.s.cpus[c].prev_mm != mm::NONE);
         let cpu = &mut self.s.cpus[c];
         let prev = std::mem::replace(&mut cpu.prev, IDLE);
-        cpu.at = if cpu.prev_mm == mm::NONE { at::TASK } else { at::FINISH };
-        if prev != IDLE {
+        cpu.at = if has_mm { at::FINISH } else { at::TASK };
+        if prev != IDLE && self.does(Guard::OffCpu) {
             self.s.store(c, store::off_cpu(prev));
         }
     }
@@ -128,17 +137,18 @@ impl<T: Tell> Run<'_, T> {
         let skips = self.has(Flag::LazyNosync) || self.has(Flag::OkExitSync);
         if self.w.protocol.finish_syncs
             && !skips
-            && self.s.mm_of(curr) == prev_mm
-            && self.registered(prev_mm)
+            && self.holds(Guard::FinishSameMm, self.s.mm_of(curr) == prev_mm)
+            && self.holds(Guard::FinishRegistered, self.registered(prev_mm))
+            && self.does(Guard::FinishSync)
         {
             self.tell_sync(c, curr, tracer_common::model::SyncCause::FinishTaskSwitch);
             self.serialize(c);
         }
         if !self.has(Flag::DropNomb) {
-            self.s.drain(c);
+            self.barrier(Guard::FinishDropMb, c);
         }
         self.s.cpus[c].at = at::TASK;
-        if prev_mm == mm::A && !self.has(Flag::LazyDrop) {
+        if prev_mm == mm::A && self.does(Guard::FinishDrop) && !self.has(Flag::LazyDrop) {
             self.drop_a_on(c);
         }
     }
@@ -147,7 +157,7 @@ impl<T: Tell> Run<'_, T> {
     pub(super) fn kernel_iret(&mut self, c: usize) {
         let me = self.me(c);
         self.s.tasks[me].bits &= !task::KERNEL_IRET;
-        self.serialize(c);
+        self.sync(Guard::KernelIret, c);
     }
 
     /// A timer's interrupt in kernel code, and another task runs.

@@ -3,6 +3,7 @@
 use super::Run;
 use crate::{
     bug::Flag,
+    guard::Guard,
     rules::Rule,
     state::{pc, store, task},
     tell::Tell,
@@ -23,7 +24,7 @@ impl<T: Tell> Run<'_, T> {
         }
         let iret = from == pc::IRET;
         if iret {
-            self.serialize(c);
+            self.sync(Guard::UserIret, c);
         }
         if self.has(Flag::OkExitSync) {
             let curr = self.s.cpus[c].curr;

@@ -249,7 +249,8 @@ impl Search<'_> {
         std::thread::scope(|scope| {
             let other = scope.spawn(|| self.expand_share(other));
             let mine = self.expand_share(mine);
-            [mine, other.join().unwrap_or_default()]
+            // A share that was lost must not read as an empty one.
+            [mine, other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))]
         })
     }
 

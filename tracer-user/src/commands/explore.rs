@@ -17,7 +17,7 @@ use tracer_explore::{
 
 use crate::{
     exit::Exit,
-    explore::{explored, text, write},
+    explore::{explored, mutants, text, write},
     output::{OutputError, Sink, Target},
     report::text::count,
 };
@@ -33,6 +33,7 @@ printed, and with -o written as a recording for `unlazy report` and `unlazy expl
   unlazy explore --exclude kthread_use_mm              the same without that step
   unlazy explore --bug ipi-mb                          a bug, in bounds in which it shows
   unlazy explore --protocol linux-6.12-repaired --json r.json
+  unlazy explore --mutants                             every guard dropped in turn
   unlazy explore --list                                protocols, bugs and steps by name
 
 docs/explore.md says what is abstract, what was proved, and within which bounds.";
@@ -40,7 +41,7 @@ docs/explore.md says what is abstract, what was proved, and within which bounds.
 const AFTER_HELP: &str = "\
 Exit codes:
   0  every rule that was exercised holds in the whole space
-  1  a rule is broken
+  1  a rule is broken; with --mutants, a mutant is neither caught nor known to be as good
   2  wrong usage, or something can't be written
   3  the space was not exhausted, and nothing was found broken";
 
@@ -131,6 +132,10 @@ pub struct Args {
     #[arg(long, value_name = "STATES", conflicts_with_all = ["output", "json"])]
     agree: Option<usize>,
 
+    /// Drop every guard of the abstract kernel in turn, or these; fails if one is missed by no rule
+    #[arg(long, value_name = "MUTANT", num_args = 0.., value_delimiter = ',', conflicts_with_all = ["output", "agree"])]
+    mutants: Option<Vec<String>>,
+
     /// List protocols, bugs and steps
     #[arg(long)]
     list: bool,
@@ -144,6 +149,10 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     if args.list {
         print(&text::list())?;
         return Ok(Exit::Clean);
+    }
+    if let Some(names) = &args.mutants {
+        let json = args.json.as_deref().map(Target::from);
+        return mutants(names, json.as_ref().map(Sink::open).transpose()?);
     }
     let world = world(args)?;
     if let Some(states) = args.agree {

@@ -2,11 +2,13 @@
 
 mod encode;
 mod json;
+mod mutants;
 mod table;
 pub mod text;
 mod write;
 
 pub use json::{Explored, OfRule, explored};
+pub use mutants::mutants;
 pub use write::write;
 
 use tracer_explore::{rules::Rule, search::Outcome};
