@@ -40,7 +40,12 @@ fn way(world: &World, seed: u64, most: usize) -> Vec<Action> {
 fn held(world: &World, way: &[Action], against: &Protocol, flags: &[bug::Flag]) -> Tally {
     let sees = Sees::new(&path::config(world), true);
     let mut conform = Conform::new(against, flags, sees, usize::from(world.setup.cpus));
-    for (cpu, ts, event) in &path::walk(world, way).events {
+    let walk = path::walk(world, way);
+    for (number, (cpu, ts, event)) in walk.events.iter().enumerate() {
+        if number == walk.prologue {
+            // It tells how the beginning came about, and not all of it.
+            conform.open(true);
+        }
         conform.event(*cpu, *ts, event);
     }
     conform.finish()

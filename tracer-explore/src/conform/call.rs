@@ -177,9 +177,9 @@ pub(super) struct Call {
     pub(super) kinds: Vec<u8>,
     /// What each CPU was asked to run, and whether it has.
     pub(super) asked: Vec<Option<(Func, bool)>>,
-    /// What its own CPU ran for it.
-    pub(super) local: Option<Func>,
-    /// The CPU on which it began; the caller has moved since if it is another one.
+    /// What its own CPU ran for it, and which one that was.
+    pub(super) local: Option<(Func, u32)>,
+    /// The CPU on which it began.
     pub(super) began_on: u32,
 }
 
@@ -194,31 +194,36 @@ pub(super) struct Doubt {
     pub(super) event: Event,
 }
 
+/// What a call that ended on CPU `on` could do about a CPU.
+pub(super) fn possible(call: &Call, answers: &Answers, cpu: usize, on: u32) -> Answer {
+    let mut possible = answers.of(call.kinds[cpu]);
+    if [call.began_on, on].contains(&(cpu as u32)) {
+        // Perhaps it was the caller's own.
+        possible.left |= answers.own.left;
+    }
+    possible
+}
+
 /// What is wrong with what a call did about a CPU.
-pub(super) fn fault(call: &Call, answers: &Answers, cpu: usize) -> Option<String> {
-    let possible = answers.of(call.kinds[cpu]);
-    let unknown = call.kinds[cpu] & UNKNOWN != 0;
+pub(super) fn fault(call: &Call, answers: &Answers, cpu: usize, on: u32) -> Option<String> {
+    if call.kinds[cpu] & UNKNOWN != 0 {
+        return None;
+    }
+    let possible = possible(call, answers, cpu, on);
+    if let Some((func, _)) = call.local.filter(|(_, at)| *at == cpu as u32) {
+        return (!answers.own.asked.contains(&func)).then(|| {
+            format!("the call runs {} on its own CPU {cpu}", func.name().unwrap_or("a function"))
+        });
+    }
     match call.asked[cpu] {
         Some((func, ran)) => {
             let name = func.name().unwrap_or("a function");
-            if !unknown && !possible.asked.contains(&func) {
+            if !possible.asked.contains(&func) {
                 return Some(format!("the call has CPU {cpu} run {name}"));
             }
-            (answers.waits && !ran && !unknown)
+            (answers.waits && !ran)
                 .then(|| format!("the call returns before CPU {cpu} has run {name}"))
         }
         None => (!possible.left).then(|| format!("the call leaves out CPU {cpu}")),
-    }
-}
-
-/// What is wrong with what a call did about its own CPU.
-pub(super) fn own_fault(call: &Call, answers: &Answers, on: u32) -> Option<String> {
-    if call.registers || call.began_on != on || call.kinds[on as usize] & UNKNOWN != 0 {
-        return None;
-    }
-    match call.local {
-        Some(func) => (!answers.own.asked.contains(&func))
-            .then(|| format!("the call runs {} on its own CPU", func.name().unwrap_or("?"))),
-        None => (!answers.own.left).then(|| "the call leaves out its own CPU".to_owned()),
     }
 }

@@ -42,7 +42,7 @@ impl Conform {
                 if let Some(index) = self.call_of(local.tid)
                     && matches!(func, Func::SyncCore | Func::Mb)
                 {
-                    self.calls[index].local = Some(*func);
+                    self.calls[index].local = Some((*func, at as u32));
                 } else {
                     self.tally.leave(Left::Functions);
                 }
@@ -166,16 +166,13 @@ impl Conform {
         let on = at as u32;
         let mut doubts = Vec::new();
         for cpu in 0..self.tracks.len() {
-            if cpu == at {
-                continue;
+            let own = call.local.is_some_and(|(_, on)| on as usize == cpu);
+            if !own && cpu != at {
+                self.tally.answers[usize::from(call.asked[cpu].is_none())] += 1;
             }
-            self.tally.answers[usize::from(call.asked[cpu].is_none())] += 1;
-            if call::fault(&call, answers, cpu).is_some() {
+            if call::fault(&call, answers, cpu, on).is_some() {
                 doubts.push(Doubt { call: call.clone(), cpu, ts, on, event: *event });
             }
-        }
-        if call::own_fault(&call, answers, on).is_some() {
-            doubts.push(Doubt { call, cpu: at, ts, on, event: *event });
         }
         self.doubts.append(&mut doubts);
     }
@@ -202,17 +199,8 @@ impl Conform {
         let Doubt { call, cpu, ts, on, event } = doubt;
         let Some(answers) = &self.answers else { return };
         let answers = &answers[usize::from(call.registers)];
-        let fault = if *cpu == *on as usize {
-            call::own_fault(call, answers, *on)
-        } else {
-            call::fault(call, answers, *cpu)
-        };
-        let Some(why) = fault else { return };
-        let possible = if *cpu == *on as usize {
-            answers.own.clone()
-        } else {
-            answers.of(call.kinds[*cpu])
-        };
+        let Some(why) = call::fault(call, answers, *cpu, *on) else { return };
+        let possible = call::possible(call, answers, *cpu, *on);
         let mut could: Vec<_> = possible
             .asked
             .iter()

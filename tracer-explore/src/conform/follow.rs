@@ -233,7 +233,14 @@ impl Follow<'_> {
     /// Other CPUs may have raised A's generation before this one reads it: both ways, unless it is
     /// known.
     fn variants(&self, stage: Stage) -> Vec<Stage> {
-        if stage.s.cpus[0].swm != swm::SAME {
+        let cpu = &stage.s.cpus[0];
+        // Another mm that is loaded has caught up with whatever there is.
+        let looks = match cpu.swm {
+            swm::SAME => true,
+            swm::GEN => cpu.loaded == cpu.swm_to,
+            _ => false,
+        };
+        if !looks {
             return vec![stage];
         }
         let mut behind = stage.clone();

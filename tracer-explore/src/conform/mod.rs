@@ -128,6 +128,16 @@ impl Conform {
         self.forget();
     }
 
+    /// What came before does not count. `sound`: it was told in full, so what is known stays known.
+    pub fn open(&mut self, sound: bool) {
+        self.tally = Tally::default();
+        self.doubts.clear();
+        if !sound {
+            (0..self.tracks.len()).for_each(|at| self.lose(at));
+            self.tasks.clear();
+        }
+    }
+
     /// What came of it.
     #[must_use]
     pub fn finish(mut self) -> Tally {

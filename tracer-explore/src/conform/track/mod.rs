@@ -22,7 +22,7 @@ use crate::{
 };
 use tracer_common::{
     model::{Event, Func, MmId},
-    wire::{INIT_MM, RqState, Site, TlbState, UserReturn},
+    wire::{INIT_MM, RqState, Site, TlbState, UserReturn, membarrier_state},
 };
 
 /// A task comes out of the kernel, or back into it.
@@ -110,10 +110,12 @@ impl Conform {
             Event::UserReturn(w) => self.user_return(at, event, w),
             Event::KthreadUse(w) => {
                 self.told(at, INNER, event)
+                    || self.preempted_there(at, w.mm)
                     || (self.focus(at, w.mm) && self.told(at, INNER | steps(&[Step::Use]), event))
             }
             Event::KthreadUnuse(w) => {
                 self.told(at, INNER, event)
+                    || self.preempted_there(at, 0)
                     || (self.focus(at, w.mm) && self.told(at, INNER | steps(&[Step::Unuse]), event))
             }
             Event::Exec(_) => self.told(at, INNER | BORDER, event) || self.leave(Left::Life),
@@ -129,6 +131,13 @@ impl Conform {
     fn leave(&mut self, left: Left) -> bool {
         self.tally.leave(left);
         true
+    }
+
+    /// A kernel thread was switched out before it could tell that its mm had changed; the switch did.
+    fn preempted_there(&mut self, at: usize, mm: MmId) -> bool {
+        let told = self.tracks[at].current() == Some(mm);
+        self.tally.readings += u64::from(told);
+        told
     }
 
     fn follow(&self, at: usize) -> Follow<'_> {
@@ -241,10 +250,12 @@ impl Conform {
         if self.tracks[at].temporary {
             return self.leave(Left::Readings);
         }
-        if !self.reaches(at, INNER, is_loaded) {
-            return false;
+        let ready = |stage: &&Stage| is_loaded(&stage.s);
+        let mut stages: Vec<_> = self.tracks[at].stages.iter().filter(ready).cloned().collect();
+        if stages.is_empty() {
+            (stages, _) =
+                self.follow(at).walk(&self.tracks[at].stages, INNER, &Goal::State(is_loaded));
         }
-        let mut stages = self.tracks[at].stages.clone();
         let follow = self.follow(at);
         stages.retain_mut(|stage| {
             let cpu = &stage.s.cpus[0];
@@ -315,10 +326,27 @@ impl Conform {
         }
         match site {
             Some(Site::ExecMmap) => self.exec(at, event, w.mm),
-            // What a registration does on its own CPU is told once it is over.
-            Some(Site::SyncRqState) => self.leave(Left::RqUnseen),
+            Some(Site::SyncRqState) => self.own_share(at, event, w),
+            Some(Site::KthreadUse) => self.rq_reading(at, w),
             _ => false,
         }
+    }
+
+    /// A look at the run queue at any time.
+    fn rq_reading(&mut self, at: usize, w: &RqState) -> bool {
+        let set = w.rq_state & u32::from(membarrier_state::SYNC_CORE) != 0;
+        let track = &mut self.tracks[at];
+        let alike = |stage: &Stage| {
+            let cpu = &stage.s.cpus[0];
+            track.cast.real(stage.s.mm_of(cpu.curr)) == w.mm && (cpu.rq_state != 0) == set
+        };
+        let stages: Vec<_> = track.stages.iter().filter(|stage| alike(stage)).cloned().collect();
+        let passes = !stages.is_empty();
+        if passes {
+            track.stages = stages;
+            self.tally.readings += 1;
+        }
+        passes
     }
 
     /// What is known of an mm's registrations.
@@ -338,6 +366,34 @@ impl Conform {
         };
         let mm = self.calls[mine].mm;
         self.end_call(mine, at, self.now, event.unwrap_or(&Event::SwitchCr3));
+        if !self.registering(at, mm) {
+            return false;
+        }
+        let done = match event {
+            Some(event) => self.told(at, REGISTER, event),
+            None => self.reaches(at, REGISTER, super::follow::is_registered),
+        };
+        done && self.recast(at, mm, 0)
+    }
+
+    /// What a registration does on its own CPU.
+    fn own_share(&mut self, at: usize, event: &Event, w: &RqState) -> bool {
+        if !self.calls.iter().any(|call| call.registers && call.tid == w.tid) {
+            return self.leave(Left::RqUnseen);
+        }
+        let done = self.registering(at, w.mm) && self.told(at, REGISTER, event);
+        for stage in &mut self.tracks[at].stages {
+            // It is over when that is told; until then the task does as it likes.
+            let me = usize::from(stage.s.cpus[0].curr);
+            if let Some(task) = stage.s.tasks.get_mut(me) {
+                *task = cast::task(mm::A, false);
+            }
+        }
+        done && self.recast(at, w.mm, 0)
+    }
+
+    /// Lets the running task be about to register, alone in its mm or not.
+    fn registering(&mut self, at: usize, mm: MmId) -> bool {
         if !self.focus(at, mm) {
             return false;
         }
@@ -355,11 +411,7 @@ impl Conform {
             }
         }
         self.tracks[at].stages = stages;
-        let done = match event {
-            Some(event) => self.told(at, REGISTER, event),
-            None => self.reaches(at, REGISTER, super::follow::is_registered),
-        };
-        done && self.recast(at, mm, 0)
+        true
     }
 
     /// A function of membarrier runs.

@@ -146,7 +146,7 @@ impl Conform {
         let seat = next.seat((THREADS[1], KTHREADS[1]));
         let track = &mut self.tracks[at];
         let Some(role) = track.cast.role(next.mm) else { return false };
-        // Somebody may just register.
+        // Somebody may just register, and this CPU may have been told.
         let registers = self.calls.iter().any(|call| call.registers && call.mm == next.mm);
         let mut more = Vec::new();
         for Stage { s, .. } in &mut track.stages {
@@ -158,6 +158,8 @@ impl Conform {
             for stage in &track.stages {
                 let mut late = stage.clone();
                 late.s.all.registered = late.s.all.registered.max(1);
+                more.push(late.clone());
+                late.s.cpus[0].rq_state = 1;
                 more.push(late);
             }
             track.stages.extend(more);
