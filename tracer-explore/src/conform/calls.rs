@@ -15,6 +15,13 @@ use tracer_common::{
 
 /// What registers for SYNC_CORE.
 const REGISTER: i32 = cmd::REGISTER_PRIVATE_EXPEDITED_SYNC_CORE;
+/// What registers for something else, and copies all bits to the run queues alike
+/// (`kernel/sched/membarrier.c:sync_runqueues_membarrier_state`).
+const OTHER_REGISTRATIONS: [i32; 3] = [
+    cmd::REGISTER_GLOBAL_EXPEDITED,
+    cmd::REGISTER_PRIVATE_EXPEDITED,
+    cmd::REGISTER_PRIVATE_EXPEDITED_RSEQ,
+];
 
 impl Conform {
     /// What this event has to do with calls.
@@ -141,6 +148,9 @@ impl Conform {
                 self.diverge(at, self.now, event, "the registration does something else");
             }
             return;
+        }
+        if OTHER_REGISTRATIONS.contains(&cmd) {
+            self.may_copy(at);
         }
         let Some(index) = self.call_of(tid) else {
             if cmd == cmd::PRIVATE_EXPEDITED_SYNC_CORE && self.answers.is_some() {

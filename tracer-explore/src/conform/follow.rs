@@ -110,7 +110,10 @@ impl Sees {
     fn always(event: &Event) -> bool {
         matches!(
             event,
-            Event::Switch { .. } | Event::TlbFlush(_) | Event::CsdEntry { .. } | Event::Serialized(_)
+            Event::Switch { .. }
+                | Event::TlbFlush(_)
+                | Event::CsdEntry { .. }
+                | Event::Serialized(_)
         )
     }
 }

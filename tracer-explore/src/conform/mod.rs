@@ -24,7 +24,10 @@ mod words;
 use std::collections::{HashMap, HashSet};
 
 use crate::{bug::Flag, protocol::Protocol, setup::World};
-use tracer_common::model::{Config, Event, MmId, Promise};
+use tracer_common::{
+    model::{Config, Event, MmId, Promise},
+    wire::tlb_reason,
+};
 
 pub use tally::{Divergence, Left, Tally};
 
@@ -63,6 +66,8 @@ impl Sees {
     }
 }
 
+/// Pids are below this (`include/linux/threads.h:PID_MAX_LIMIT`).
+const MOST_PIDS: u32 = 4 << 20;
 /// How many mms and tasks are remembered; what was known of others is forgotten.
 const REMEMBERED: usize = 1 << 16;
 
@@ -81,7 +86,9 @@ pub struct Conform {
     doubts: Vec<Doubt>,
     /// For a call, and for a registration; none if the protocol's calls are something else.
     answers: Option<[Answers; 2]>,
-    /// Tasks that the calls of which are not known: they began before anything was.
+    /// A bit for each task that was seen to run.
+    ran: Vec<u64>,
+    /// Tasks whose calls are not known: they began before anything was.
     strangers: HashSet<u32>,
     /// The time of the event that is looked at.
     now: u64,
@@ -104,6 +111,7 @@ impl Conform {
             calls: Vec::new(),
             doubts: Vec::new(),
             answers: calls.then(|| [Answers::new(&pair, false), Answers::new(&pair, true)]),
+            ran: Vec::new(),
             strangers: HashSet::new(),
             now: 0,
             tally: Tally::default(),
@@ -121,6 +129,7 @@ impl Conform {
         }
         self.tally.events += 1;
         self.now = ts;
+        self.who_runs(at, event);
         // A handler that runs late answers its call before that is decided.
         self.track(at, ts, event);
         self.settle_doubts(at);
@@ -151,6 +160,32 @@ impl Conform {
     #[must_use]
     pub const fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// A kernel may run no probes while certain tasks are current. Such a task is seen to be switched
+    /// in, and never to do anything, least of all to be switched out.
+    fn who_runs(&mut self, at: usize, event: &Event) {
+        let in_switch = match event {
+            Event::TlbState(_) => true,
+            Event::TlbFlush(w) => w.reason == tlb_reason::TASK_SWITCH,
+            _ => false,
+        };
+        let Some(tid) = event.current().filter(|tid| *tid < MOST_PIDS && !in_switch) else {
+            return;
+        };
+        let track = &self.tracks[at];
+        let ran = |tid: u32| {
+            self.ran.get(tid as usize / 64).is_some_and(|word| word & 1 << (tid % 64) != 0)
+        };
+        if !track.stages.is_empty() && ![track.tid, track.tgid].contains(&tid) && !ran(track.tid) {
+            self.tally.leave(Left::Dark);
+            self.lose(at);
+        }
+        let word = tid as usize / 64;
+        if word >= self.ran.len() {
+            self.ran.resize(word + 1, 0);
+        }
+        self.ran[word] |= 1 << (tid % 64);
     }
 
     fn forget(&mut self) {

@@ -53,6 +53,7 @@ left! {
     RqUnseen = "copies of membarrier_state by IPIs that are not traced", "csd_function_entry tells them";
     CallsUnseen = "calls on a kernel that does not tell whom they interrupt", "csd_queue_cpu tells it (6.4)";
     FailedCalls = "calls that returned an error", "they promise nothing";
+    Dark = "tasks for which no probes run", "they are seen to be switched in, and no more";
     Ends = "calls that return to nobody", "they began before the trace, or the caller was lost";
 }
 

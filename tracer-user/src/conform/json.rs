@@ -103,11 +103,7 @@ impl Conformity {
                 .iter()
                 .map(|(left, times)| LeftOut { what: left.name(), why: left.why(), times: *times })
                 .collect(),
-            unknown: Unknown {
-                events: tally.unknown,
-                gaps: tally.gaps,
-                found_again: tally.seeded,
-            },
+            unknown: Unknown { events: tally.unknown, gaps: tally.gaps, found_again: tally.seeded },
             states_at_most: tally.most,
             divergences_total: tally.diverged,
             divergences: tally.divergences.iter().map(divergence).collect(),

@@ -139,15 +139,15 @@ pub fn conform(
     let facts = first.facts();
     let explored = matches!(facts.origin, Origin::Explored { .. });
     let queue = explored
-        || facts.probes.iter().any(|probe| {
-            probe.name == "csd_queue_cpu" && probe.state == Attach::Attached
-        });
+        || facts
+            .probes
+            .iter()
+            .any(|probe| probe.name == "csd_queue_cpu" && probe.state == Attach::Attached);
     let config = Config::from(&facts.judging);
     let flags: Vec<_> = bugs.iter().flat_map(|bug| bug.flags).copied().collect();
     let sees = Sees::new(&config, queue);
     let cpus = facts.cpus_possible as usize;
-    let mut conformer =
-        Conformer { conform: Conform::new(protocol, &flags, sees, cpus), explored };
+    let mut conformer = Conformer { conform: Conform::new(protocol, &flags, sees, cpus), explored };
     let recorded = recorded::observe(parts, range, &mut conformer)?;
     let tally = conformer.conform.finish();
     let verdict = Verdict::of(&tally, !recorded.damage.is_empty());

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::{BORDER, EXEC, EXIT, FLUSH};
+use super::{EXEC, EXIT, FLUSH};
 use crate::{
     conform::{
         Conform, Left,
@@ -181,8 +181,7 @@ impl Conform {
                 let track = &self.tracks[at];
                 if track.kthread && entered && track.current() == Some(0) {
                     // It was loaded already.
-                    self.focus(at, w.loaded_mm)
-                        && self.told(at, INNER | steps(&[Step::Use]), event)
+                    self.focus(at, w.loaded_mm) && self.told(at, INNER | steps(&[Step::Use]), event)
                 } else {
                     self.reading(at, w)
                 }
@@ -198,11 +197,8 @@ impl Conform {
                     || (self.asks_to_flush(at)
                         && self.told(at, INNER | steps(&[Step::Deliver]), event))
             }
-            Some(Site::UserReturn) => {
-                self.told(at, INNER | BORDER, event)
-            }
+            Some(Site::UserReturn) => false,
             _ => self.reading(at, w),
         }
     }
 }
-

@@ -51,7 +51,12 @@ impl Conform {
         if !self.tracks[at].stages.is_empty() {
             let was = self.tasks.get(&w.next_tid).copied().unwrap_or(w.next_mm);
             if w.next_tid != 0 && was != w.next_mm {
-                self.diverge(at, ts, event, "the next task had another mm when it was switched out");
+                self.diverge(
+                    at,
+                    ts,
+                    event,
+                    "the next task had another mm when it was switched out",
+                );
             } else if !self.enters(at, flags, w, event) {
                 self.diverge(at, ts, event, "");
             }
@@ -92,8 +97,7 @@ impl Conform {
         }
         let changed = match (self.tracks[at].kthread, w.prev_mm) {
             (true, 0) => {
-                self.focus(at, current)
-                    && self.reaches(at, INNER | steps(&[Step::Unuse]), has_none)
+                self.focus(at, current) && self.reaches(at, INNER | steps(&[Step::Unuse]), has_none)
             }
             (true, taken) => {
                 self.focus(at, taken) && self.reaches(at, INNER | steps(&[Step::Use]), has_a)
