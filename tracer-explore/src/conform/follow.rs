@@ -333,9 +333,11 @@ impl Follow<'_> {
                 for action in actions.iter().filter(|action| action.cpu == 0) {
                     let then = self.take(&Stage { told: Vec::new(), ..variant.clone() }, *action);
                     let told: Vec<_> = then.told.iter().map(|(_, t)| self.words(t)).collect();
-                    say(match told.is_empty() {
-                        true => action.step.name().to_owned(),
-                        false => format!("{} ({})", action.step.name(), told.join(", ")),
+                    let step = action.step.name();
+                    say(if told.is_empty() {
+                        step.to_owned()
+                    } else {
+                        format!("{step} ({})", told.join(", "))
                     });
                 }
             }
