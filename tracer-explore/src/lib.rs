@@ -8,10 +8,12 @@
 //! kernel     what may happen next, and what then changes (steps: step)
 //! tell       what unlazy's probes would see of it
 //! search     every order of steps, breadth first, each state once
+//! conform    whether what a real kernel did is among them
 //! ```
 #![forbid(unsafe_code)]
 
 pub mod bug;
+pub mod conform;
 pub mod guard;
 pub mod judge;
 pub mod kernel;

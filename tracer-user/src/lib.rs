@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod child;
 pub mod commands;
+pub mod conform;
 pub mod engine;
 pub mod exit;
 pub mod explain;

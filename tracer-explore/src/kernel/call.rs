@@ -169,14 +169,19 @@ impl<T: Tell> Run<'_, T> {
         if chosen & own != 0 {
             if registers && self.does(Guard::RegisterOwnIpi) && !self.has(Flag::RegSkip) {
                 self.sync_rq_state(c);
-            } else if func == Func::SyncCore
+            } else if !self.w.setup.private
                 && self.does(Guard::CallOwnSync)
                 && !self.has(Flag::CallerSkip)
             {
+                // on_each_cpu_mask: this CPU too.
                 self.tell_local(c, func);
-                let curr = self.s.cpus[c].curr;
-                self.tell_sync(c, curr, SyncCause::IpiSyncCore);
-                self.serialize(c);
+                if func == Func::SyncCore {
+                    let curr = self.s.cpus[c].curr;
+                    self.tell_sync(c, curr, SyncCause::IpiSyncCore);
+                    self.serialize(c);
+                } else {
+                    self.s.drain(c);
+                }
             }
         }
         let t = &mut self.s.tasks[me];

@@ -1,6 +1,7 @@
 //! The commands: one file each, arguments and all.
 
 pub mod check;
+pub mod conform;
 pub mod doctor;
 pub mod explain;
 pub mod explore;

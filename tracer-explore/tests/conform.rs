@@ -1,0 +1,133 @@
+//! What the abstract kernel does, told as a tracer would tell it, is something that it can do.
+
+use tracer_common::model::Event;
+use tracer_explore::{
+    bug::{self, BUGS},
+    conform::{Conform, Sees, Tally},
+    kernel, path,
+    protocol::{self, PROTOCOLS, Protocol},
+    setup::{Setup, World},
+    step::Action,
+};
+
+/// Numbers that look as if they were drawn.
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
+        (self.0 >> 33) as usize % most
+    }
+}
+
+/// A way of so many steps, as far as it goes.
+fn way(world: &World, seed: u64, most: usize) -> Vec<Action> {
+    let (mut draw, mut state) = (Draw(seed), world.begin());
+    let (mut actions, mut way) = (Vec::new(), Vec::new());
+    for _ in 0..most {
+        kernel::actions(world, &state, &mut actions);
+        if actions.is_empty() {
+            break;
+        }
+        let action = actions[draw.below(actions.len())];
+        kernel::apply(world, &mut state, action, &mut tracer_explore::tell::Silent);
+        way.push(action);
+    }
+    way
+}
+
+/// Holds a way through one world against a kernel.
+fn held(world: &World, way: &[Action], against: &Protocol, flags: &[bug::Flag]) -> Tally {
+    let sees = Sees::new(&path::config(world), true);
+    let mut conform = Conform::new(against, flags, sees, usize::from(world.setup.cpus));
+    let walk = path::walk(world, way);
+    for (number, (cpu, ts, event)) in walk.events.iter().enumerate() {
+        if number == walk.prologue {
+            // It tells how the beginning came about, and not all of it.
+            conform.open(true);
+        }
+        conform.event(*cpu, *ts, event);
+    }
+    conform.finish()
+}
+
+fn told(world: &World, way: &[Action]) -> String {
+    let walk = path::walk(world, way);
+    let line = |(cpu, ts, event): &(u32, u64, Event)| format!("{ts} {cpu} {event:?}\n");
+    walk.events.iter().map(line).collect()
+}
+
+/// Every protocol, with every bug, in the bug's bounds.
+#[test]
+fn the_abstract_kernel_conforms_to_itself() {
+    for protocol in PROTOCOLS {
+        for bug in BUGS {
+            for fine in [false, true] {
+                let world = World::new(protocol, Setup { fine, ..(bug.setup)() }, bug.flags);
+                for seed in 0..12 {
+                    let way = way(&world, seed, 60);
+                    let tally = held(&world, &way, protocol, bug.flags);
+                    assert_eq!(
+                        tally.diverged,
+                        0,
+                        "{} {} fine {fine} seed {seed}: {:#?}\n{}",
+                        protocol.name,
+                        bug.name,
+                        tally.divergences,
+                        told(&world, &way)
+                    );
+                    assert!(tally.passed() > 0, "{} {}", protocol.name, bug.name);
+                }
+            }
+        }
+    }
+}
+
+/// In the core space too, with all that may happen in it at once.
+#[test]
+fn the_core_space_conforms() {
+    for protocol in PROTOCOLS {
+        let setup = Setup { calls: 2, flushes: 3, uses: 2, exits: 1, execs: 1, ..Setup::core() };
+        let world = World::new(protocol, setup, &[]);
+        for seed in 0..200 {
+            let way = way(&world, seed, 80);
+            let tally = held(&world, &way, protocol, &[]);
+            assert_eq!(
+                tally.diverged,
+                0,
+                "{} seed {seed}: {:#?}\n{}",
+                protocol.name,
+                tally.divergences,
+                told(&world, &way)
+            );
+        }
+    }
+}
+
+/// A kernel with one of these bugs does what one without cannot.
+#[test]
+fn bugs_diverge() {
+    let linux = protocol::find("linux-6.12").expect("known");
+    for name in [
+        "lazy-nosync",
+        "ipi-mb",
+        "irq-skip",
+        "caller-skip",
+        "ipi-lost",
+        "rq-stale",
+        "reg-skip",
+        "exec-norq",
+        "use-norq",
+        "unlazy-nogen",
+        "unlazy-noflush",
+        "ok-extra-ipi",
+        "ok-always-flush",
+        "ok-eager",
+        "ok-use-reload",
+    ] {
+        let bug = bug::find(name).expect("known");
+        let world = World::new(linux, (bug.setup)(), bug.flags);
+        let diverges = |seed| held(&world, &way(&world, seed, 60), linux, &[]).diverged > 0;
+        assert!((0..300).any(diverges), "{name} is never seen");
+    }
+}
