@@ -20,6 +20,8 @@ use table::Shard;
 
 /// How many states a thread expands before the table is written to.
 const CHUNK: usize = 1 << 13;
+/// How many states are looked up in the table at once.
+const BATCH: usize = 32;
 /// How many threads there are, and parts of the table.
 const THREADS: usize = 2;
 /// In place of a parent: the state in which it begins.
@@ -117,12 +119,14 @@ impl Outcome {
 
 /// A state that waits to be expanded, by its name.
 type Waiting = (u32, State);
+/// A state that a step has led to: its number, and the name of where from.
+type Reached = (u64, u32, State);
 
 /// What a thread made of its share.
 #[derive(Default)]
 struct Made {
     /// By part of the table: number, parent, state.
-    new: [Vec<(u64, u32, State)>; THREADS],
+    new: [Vec<Reached>; THREADS],
     checked: [u64; RULES],
     /// By rule: the first state from which a step breaks it.
     broken: [Option<u32>; RULES],
@@ -257,6 +261,7 @@ impl Search<'_> {
     fn expand_share(&self, share: &[Waiting]) -> Made {
         let mut made = Made::default();
         let mut actions = Vec::with_capacity(64);
+        let mut reached = Vec::with_capacity(BATCH * 2);
         for (name, state) in share {
             kernel::actions(self.world, state, &mut actions);
             if actions.is_empty() && !kernel::is_over(self.world, state) {
@@ -269,14 +274,25 @@ impl Search<'_> {
                 if marks.checked != 0 {
                     made.note(marks.checked, marks.broken, *name);
                 }
-                let number = self.symmetry.number(&to);
-                let part = part(number);
-                if !self.shards[part].has(number) {
-                    made.new[part].push((number, *name, to));
-                }
+                reached.push((self.symmetry.number(&to), *name, to));
+            }
+            if reached.len() >= BATCH {
+                self.sift(&mut reached, &mut made);
             }
         }
+        self.sift(&mut reached, &mut made);
         made
+    }
+
+    /// Keeps what the table does not have. Many are looked up at once, since each lookup waits for
+    /// memory, and those that stand close together wait together.
+    fn sift(&self, reached: &mut Vec<Reached>, made: &mut Made) {
+        for (number, parent, state) in reached.drain(..) {
+            let part = part(number);
+            if !self.shards[part].has(number) {
+                made.new[part].push((number, parent, state));
+            }
+        }
     }
 
     fn account(&mut self, made: &[Made; THREADS]) {
@@ -291,7 +307,7 @@ impl Search<'_> {
     }
 
     fn insert(&mut self, made: [Made; THREADS], next: &mut [Vec<Waiting>; THREADS]) {
-        let mut by_part: [Vec<Vec<(u64, u32, State)>>; THREADS] = Default::default();
+        let mut by_part: [Vec<Vec<Reached>>; THREADS] = Default::default();
         for made in made {
             for (part, new) in made.new.into_iter().enumerate() {
                 by_part[part].push(new);

@@ -216,6 +216,9 @@ impl Symmetry {
     /// The number of a state: the same for all that are one.
     #[must_use]
     pub fn number(&self, s: &State) -> u64 {
+        if self.is_empty() {
+            return hash(s);
+        }
         let keys = Keys::new(s);
         let sorting = self.renamings.iter().filter(|renaming| renaming.sorts(&keys, &self.classes));
         sorting.map(|renaming| hash(&renaming.apply(s))).min().unwrap_or(0)
@@ -226,16 +229,12 @@ impl Symmetry {
 fn hash(s: &State) -> u64 {
     const A: u64 = 0x9e37_79b9_7f4a_7c15;
     const B: u64 = 0xd6e8_feb8_6659_fd93;
+    let (words, _) = s.as_bytes().as_chunks::<8>();
+    const { assert!(size_of::<State>().is_multiple_of(8), "no byte is left out") };
     let mut sum = B;
-    for chunk in s.as_bytes().chunks(16) {
-        let word = |at: usize| {
-            let mut bytes = [0; 8];
-            let have = chunk.get(at..).unwrap_or(&[]);
-            let have = &have[..have.len().min(8)];
-            bytes[..have.len()].copy_from_slice(have);
-            u64::from_le_bytes(bytes)
-        };
-        let product = u128::from(word(0) ^ sum ^ A) * u128::from(word(8) ^ sum.rotate_left(32) ^ B);
+    for pair in words.chunks(2) {
+        let word = |at: usize| pair.get(at).map_or(0, |&bytes| u64::from_le_bytes(bytes));
+        let product = u128::from(word(0) ^ sum ^ A) * u128::from(word(1) ^ sum.rotate_left(32) ^ B);
         sum = (product as u64 ^ (product >> 64) as u64).wrapping_add(sum.rotate_left(17));
     }
     sum ^= sum >> 32;
