@@ -5,21 +5,14 @@
     reason = "in an integration test; clippy exempts only what stands under #[test]"
 )]
 
-use std::process::{Command, Output, Stdio};
+mod program;
 
+use program::unlazy;
 use serde_json::Value;
 use unlazy::filter::Filter;
 
 fn golden(name: &str) -> String {
     format!("{}/tests/data/golden/{name}.mcap", env!("CARGO_MANIFEST_DIR"))
-}
-
-fn unlazy(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_unlazy"))
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .expect("unlazy starts")
 }
 
 fn text(bytes: &[u8]) -> &str {
