@@ -52,3 +52,16 @@ fn exit_codes() {
     assert_eq!(unlazy(&["explore", "--protocol", "linux-0.01"]).status.code(), Some(2));
     assert_eq!(unlazy(&["explore", "--cpus", "9"]).status.code(), Some(2));
 }
+
+#[test]
+fn a_dropped_guard_is_caught() {
+    let dropped = unlazy(&["explore", "--mutants", "finish-sync,unlazy-mb", "--json", "-"]);
+    assert_eq!(dropped.status.code(), Some(0), "{}", String::from_utf8_lossy(&dropped.stderr));
+    let hunted: serde_json::Value =
+        serde_json::from_slice(&dropped.stdout).expect("JSON and nothing else");
+    assert_eq!(hunted["schema"], "unlazy.mutants/1");
+    let by: Vec<_> = ["breaks R1", "breaks R3"].map(Into::into).into();
+    let found = hunted["mutants"].as_array().expect("mutants");
+    assert_eq!(found.iter().map(|one| one["by"].clone()).collect::<Vec<serde_json::Value>>(), by);
+    assert_eq!(unlazy(&["explore", "--mutants", "no-such-guard"]).status.code(), Some(2));
+}
