@@ -69,3 +69,16 @@ fn a_reader_that_goes_away_is_no_failure() {
         assert_eq!((output.status.code(), &*said), (Some(code), ""), "{args:?}");
     }
 }
+
+#[test]
+fn a_dropped_guard_is_caught() {
+    let dropped = unlazy(&["explore", "--mutants", "finish-sync,unlazy-mb", "--json", "-"]);
+    assert_eq!(dropped.status.code(), Some(0), "{}", String::from_utf8_lossy(&dropped.stderr));
+    let hunted: serde_json::Value =
+        serde_json::from_slice(&dropped.stdout).expect("JSON and nothing else");
+    assert_eq!(hunted["schema"], "unlazy.mutants/1");
+    let found = hunted["mutants"].as_array().expect("mutants");
+    let by: Vec<_> = found.iter().filter_map(|one| one["by"].as_str()).collect();
+    assert_eq!(by, ["breaks R1", "breaks R3"]);
+    assert_eq!(unlazy(&["explore", "--mutants", "no-such-guard"]).status.code(), Some(2));
+}

@@ -1,11 +1,12 @@
 //! Each mutant through the spaces, until it is caught.
 
 use std::sync::{
-    Mutex,
+    Mutex, OnceLock,
     atomic::{AtomicUsize, Ordering},
 };
 
 use super::{Caught, Graph, Mutant, SURVIVORS, Space, Survivor, Why, explore};
+use crate::setup::World;
 
 /// States of a space beyond which a mutant's is not looked at.
 const MOST: usize = 2_000_000;
@@ -62,24 +63,32 @@ impl Found {
     }
 }
 
-/// The spaces, each with what there is in it if no guard is dropped.
-#[derive(Clone, Debug)]
+/// The spaces, each with what there is in it if no guard is dropped, as soon as that is asked for.
+#[derive(Debug)]
 pub struct Hunt {
-    spaces: Vec<(Space, Graph)>,
+    spaces: Vec<(Space, World, OnceLock<Graph>)>,
 }
 
 impl Hunt {
-    /// Looks through these spaces first.
+    /// In these spaces.
     #[must_use]
     pub fn new(spaces: &[Space]) -> Self {
-        let whole = |space: &Space| Some((*space, explore(&space.world()?, MOST)));
-        Self { spaces: spaces.iter().filter_map(whole).collect() }
+        let world = |space: &Space| Some((*space, space.world()?, OnceLock::new()));
+        Self { spaces: spaces.iter().filter_map(world).collect() }
     }
 
-    /// The spaces.
-    #[must_use]
-    pub fn spaces(&self) -> &[(Space, Graph)] {
-        &self.spaces
+    /// Every space with all guards.
+    pub fn wholes(&self) -> impl Iterator<Item = (&Space, &Graph)> {
+        self.spaces.iter().map(|(space, world, whole)| (space, Self::whole(world, whole)))
+    }
+
+    /// Those that a mutant was looked for in.
+    pub fn looked_through(&self) -> impl Iterator<Item = (&Space, &Graph)> {
+        self.spaces.iter().filter_map(|(space, _, whole)| Some((space, whole.get()?)))
+    }
+
+    fn whole<'a>(world: &World, whole: &'a OnceLock<Graph>) -> &'a Graph {
+        whole.get_or_init(|| explore(world, MOST))
     }
 
     /// Looks for one mutant.
@@ -87,8 +96,8 @@ impl Hunt {
     pub fn hunt(&self, mutant: Mutant) -> Found {
         let (mut is_asked, mut other) = (false, Vec::new());
         let mut fate = None;
-        for (space, whole) in &self.spaces {
-            let Some(world) = space.world() else { continue };
+        for (space, world, whole) in &self.spaces {
+            let whole = Self::whole(world, whole);
             let graph = explore(&world.mutated(mutant), MOST);
             is_asked |= graph.asked.0;
             if let Some(by) = graph.against(whole) {

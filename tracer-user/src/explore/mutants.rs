@@ -75,8 +75,7 @@ pub fn mutants(names: &[String], json: Option<Sink>) -> anyhow::Result<Exit> {
             schema: "unlazy.mutants/1",
             verdict: if settled { "clean" } else { "findings" },
             spaces: hunt
-                .spaces()
-                .iter()
+                .looked_through()
                 .map(|(space, graph)| OfSpace {
                     name: space.name,
                     protocol: space.protocol,
