@@ -49,6 +49,7 @@ impl Model {
             seen: c.seen,
             was_known: c.was_known,
             offline: c.offline,
+            brought_to: c.brought_to,
             losing: c.losing,
             sync: c.sync,
             maybe_sync: ts,
@@ -96,33 +97,34 @@ impl Model {
     /// A step of a CPU's way down or up, taken by itself or by the CPU that asked for it.
     ///
     /// Going down it leaves whatever it had borrowed at a place that no probe tells
-    /// (`kernel/sched/core.c:idle_task_exit`). One that was down is brought up by another, in the idle
-    /// task and on `init_mm` (`arch/x86/kernel/cpu/common.c:cpu_init`). If the first step up is its
-    /// own, it had not been down: going there had failed.
+    /// (`kernel/sched/core.c:idle_task_exit`, later `sched_force_init_mm`); its own steps down aim at a
+    /// state in between (`kernel/cpu.c:_cpu_down`). One that was down is brought up by another, in the
+    /// idle task and on `init_mm` (`arch/x86/kernel/cpu/common.c:cpu_init`), and its own steps on the
+    /// way there change nothing.
     pub(super) fn on_hotplug<S: Store>(s: &mut S, c: &mut Cpu, at: At, w: &Hotplug) {
-        let step = |c: &mut Cpu, by_another: bool| {
-            let (was_offline, offline) = (c.offline, w.target == 0);
-            if !was_offline && !offline {
-                return;
+        if w.cpu == at.cpu {
+            if c.brought_to == 0 || w.target != c.brought_to {
+                Self::forget(c, at.ts);
+                c.offline = w.target == 0;
             }
-            Self::forget(c, at.ts);
-            c.offline = offline;
-            if !offline && by_another {
-                *c = Cpu {
+        } else if let Some(other) = s.cpu(w.cpu) {
+            if w.target == 0 {
+                Self::forget(other, at.ts);
+                other.offline = true;
+            } else if other.offline {
+                Self::forget(other, at.ts);
+                *other = Cpu {
+                    offline: false,
+                    brought_to: w.target,
                     known: true,
                     was_known: true,
                     kthread: true,
                     active: INIT_MM,
                     real: INIT_MM,
                     lazy: Tri::No,
-                    ..*c
+                    ..*other
                 };
             }
-        };
-        if w.cpu == at.cpu {
-            step(c, false);
-        } else if let Some(other) = s.cpu(w.cpu) {
-            step(other, true);
         }
     }
 

@@ -126,6 +126,8 @@ pub struct Cpu {
     pub known: bool,
     /// Hotplug took the CPU away.
     pub offline: bool,
+    /// The state of hotplug that it was last brought up to; 0 if that was not seen.
+    pub brought_to: u32,
     /// An event of this CPU has been seen.
     pub seen: bool,
     /// It was known at some time.

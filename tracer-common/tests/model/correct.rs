@@ -281,10 +281,29 @@ fn a_cpu_that_comes_is_known_at_once() {
     k.cpu(0).sys_enter().hotplug(1, 240).sys_exit().in_user();
     assert!(k.store.cpu(1).is_some_and(|c| c.known));
     k.cpu(1).hotplug(1, 240).hotplug(1, 240);
-    assert!(k.store.cpu(1).is_some_and(|c| c.known), "the other steps up say nothing new");
+    assert!(k.store.cpu(1).is_some_and(|c| c.known), "its own steps up say nothing new");
     k.cpu(1).yields_to(user(U, A)).cr3_in_switch().round_trip();
     alone(&mut k.cpu(0));
     k.cpu(1).tick();
+    k.clean();
+}
+
+/// On its own way down, which first aims at a state in between, a CPU leaves what it has borrowed.
+#[test]
+fn a_cpu_on_its_way_down_is_not_known() {
+    let mut k = two_threads();
+    k.cpu(1).sleeps_for(kthread(K));
+    for brought in [false, true] {
+        k.cpu(1).hotplug(1, 130);
+        assert!(!k.store.cpu(1).is_some_and(|c| c.known || c.offline), "{brought}");
+        // It is not told where it goes to init_mm.
+        k.cpu(1).becomes(kthread(K)).borrows(INIT_MM).sleeps_for(IDLE);
+        k.cpu(0).sys_enter().hotplug(1, 0).sys_exit().in_user();
+        assert!(k.store.cpu(1).is_some_and(|c| c.offline), "{brought}");
+        k.cpu(0).sys_enter().hotplug(1, 240).sys_exit().in_user();
+        k.cpu(1).hotplug(1, 240).yields_to(user(U, A)).cr3_in_switch().round_trip();
+        k.cpu(1).sleeps_for(kthread(K));
+    }
     k.clean();
 }
 
@@ -292,7 +311,7 @@ fn a_cpu_that_comes_is_known_at_once() {
 #[test]
 fn a_cpu_that_did_not_go_is_not_known() {
     let mut k = two_threads();
-    k.cpu(1).sleeps_for(IDLE).hotplug(1, 0).hotplug(1, 240);
+    k.cpu(1).sleeps_for(IDLE).hotplug(1, 130).hotplug(1, 240);
     assert!(!k.store.cpu(1).is_some_and(|c| c.known || c.offline));
     k.cpu(1).yields_to(user(U, A)).round_trip();
     k.clean();
