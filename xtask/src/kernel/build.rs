@@ -96,7 +96,7 @@ impl Build {
         let archive = variant.source.archive(workspace)?;
         let tools = tools()?;
         let plan = Plan::new(&archive, &tools, &config::fragment(variant));
-        let tree = Tree::of(workspace, variant.source);
+        let tree = Tree::of(workspace, variant);
         Ok(Self { variant, archive, tools, plan, kernels, tree })
     }
 

@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use super::edit;
 use super::plan::Plan;
 use super::source::{Archive, Source};
+use super::variant::Variant;
 use crate::workspace::Workspace;
 
 /// An unpacked source.
@@ -25,13 +26,14 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Where the tree of `source` is, or will be.
-    pub(crate) fn of(workspace: &Workspace, source: Source) -> Self {
+    /// Where the tree of a kernel is, or will be: each variant has one of its own, so that building
+    /// one does not have the other built again.
+    pub(crate) fn of(workspace: &Workspace, variant: Variant) -> Self {
         let base = workspace.root.join(".cache/kernels/trees");
         Self {
-            dir: base.join(source.to_string()),
-            fresh: base.join(format!("{source}.fresh")),
-            record: base.join(format!("{source}.json")),
+            dir: base.join(variant.to_string()),
+            fresh: base.join(format!("{variant}.fresh")),
+            record: base.join(format!("{variant}.json")),
         }
     }
 
