@@ -183,8 +183,7 @@ pub(super) struct Call {
     pub(super) began_on: u32,
 }
 
-/// What is wrong with a call, unless the CPU's next event explains it: what ran there may be told a
-/// little later than it was there to be seen.
+/// What is wrong with a call, unless the CPU's next switch explains it.
 #[derive(Clone, Debug)]
 pub(super) struct Doubt {
     pub(super) call: Call,

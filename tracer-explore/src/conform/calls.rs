@@ -187,14 +187,26 @@ impl Conform {
         self.doubts.append(&mut doubts);
     }
 
-    /// A CPU's next event may explain what was done about it.
-    pub(super) fn settle_doubts(&mut self, at: usize) {
+    /// The task of a CPU turns out to have changed its mm unseen, some time since it was switched in:
+    /// any call may have found it with or without.
+    pub(super) fn changed_unseen(&mut self, at: usize) {
+        self.runs(at);
+        let mut doubts = mem::take(&mut self.doubts);
+        for doubt in doubts.iter_mut().filter(|doubt| doubt.cpu == at) {
+            doubt.call.kinds[at] |= self.kinds(at, doubt.call.mm);
+        }
+        self.doubts = doubts;
+    }
+
+    /// A CPU's next switch may explain what was done about it: it tells whether the task before it
+    /// still had its mm, and it may have been there to be seen before it could be told.
+    pub(super) fn settle_doubts(&mut self, at: usize, switched: bool) {
         if self.doubts.is_empty() {
             return;
         }
         let mut waiting = mem::take(&mut self.doubts);
         waiting.retain_mut(|doubt| {
-            if doubt.cpu != at && doubt.ts + PATIENCE > self.now {
+            if !(switched && doubt.cpu == at) && doubt.ts + PATIENCE > self.now {
                 return true;
             }
             doubt.call.kinds[doubt.cpu] |= self.kinds(doubt.cpu, doubt.call.mm);
@@ -225,5 +237,5 @@ impl Conform {
     }
 }
 
-/// For how long, in nanoseconds, a CPU's next event is waited for.
+/// For how long, in nanoseconds, a CPU's next switch is waited for.
 const PATIENCE: u64 = 1_000_000_000;

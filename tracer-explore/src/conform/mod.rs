@@ -132,7 +132,7 @@ impl Conform {
         self.who_runs(at, event);
         // A handler that runs late answers its call before that is decided.
         self.track(at, ts, event);
-        self.settle_doubts(at);
+        self.settle_doubts(at, matches!(event, Event::Switch { .. } | Event::Gap { .. }));
         self.watch_calls(at, event);
         self.forget();
     }

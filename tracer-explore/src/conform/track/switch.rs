@@ -129,6 +129,7 @@ impl Conform {
             _ => Step::ExitMm,
         };
         *self.tally.unseen.entry(step).or_default() += 1;
+        self.changed_unseen(at);
         Ok(true)
     }
 
