@@ -8,6 +8,7 @@ mod grid;
 mod hole;
 mod kernel;
 mod module;
+mod room;
 mod shell;
 mod test;
 mod toolchain;

@@ -15,6 +15,7 @@ use super::plan::Plan;
 use super::source::Archive;
 use super::tree::Tree;
 use super::variant::Variant;
+use crate::room;
 use crate::shell::say;
 use crate::workspace::Workspace;
 
@@ -22,6 +23,11 @@ use crate::workspace::Workspace;
 const STAMP: &str = "stamp.json";
 /// Says, in the tree, which kernel it was last built as.
 const BUILT_AS: &str = ".unlazy-built-as";
+/// What a tree and its objects take at most; linking comes last, and writes a third of it: a full
+/// disk would be told after minutes.
+const ROOM_MIB: u64 = 2500;
+/// What is written again where the tree is there already.
+const ROOM_AGAIN_MIB: u64 = 900;
 
 /// What a kernel was built from, with, and at what cost.
 #[derive(Debug, Serialize, Deserialize)]
@@ -129,6 +135,8 @@ impl Build {
     fn run(&self, workspace: &Workspace, anew: bool) -> Result<()> {
         let began = Instant::now();
         let Self { variant, archive, plan, tree, .. } = self;
+        let room = if anew || !tree.dir.is_dir() { ROOM_MIB } else { ROOM_AGAIN_MIB };
+        room::ensure(&self.kernels, room, &format!("building the kernel {}", plan.name))?;
         tree.prepare(workspace, variant.source, archive, plan, anew)?;
         let dir = self.dir();
         fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
