@@ -1,12 +1,13 @@
 //! Where results go: standard output or a named file.
 //!
 //! A [`Sink`] is opened before the run, so that a name that cannot be written is known while
-//! nothing is lost yet; and it is filled at the end, wholly or not at all. A regular file is written
-//! beside its name and then renamed over it. What is no regular file (a terminal, a pipe,
+//! nothing is lost yet; and it is filled at the end, wholly or not at all. A regular file
+//! gets its name when it is whole. What is no regular file (a terminal, a pipe,
 //! `/dev/null`, `/dev/stdout`) is written directly.
 
 mod deliver;
 mod error;
+mod staged;
 
 use std::{
     ffi::OsStr,
@@ -17,10 +18,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tempfile::NamedTempFile;
-
 pub use deliver::{Places, TextTo, deliver};
 pub use error::OutputError;
+
+use self::staged::Staged;
 
 /// A place as the user named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,9 +69,9 @@ enum Way {
         file: File,
         regular: bool,
     },
-    /// Written beside `target`, then renamed.
+    /// Written without a name, then named `target`.
     Staged {
-        file: NamedTempFile,
+        file: Staged,
         target: PathBuf,
     },
 }
@@ -160,20 +161,17 @@ fn direct(name: &Path, regular: bool) -> io::Result<Way> {
     Ok(Way::Direct { file, regular })
 }
 
-/// A temporary file beside `target`, with the owner and mode of what it will replace.
+/// A file that will be `target`, with the owner and mode of what it will replace.
 fn stage(target: &Path, old: Option<&fs::Metadata>) -> io::Result<Way> {
     let dir = match target.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     };
-    let mode = old.map_or(0o666, |meta| meta.mode() & 0o7777);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".unlazy-").suffix(".tmp").permissions(fs::Permissions::from_mode(0o666));
-    let file = builder.tempfile_in(dir)?;
+    let file = Staged::new(dir)?;
     if let Some(meta) = old {
         // Only root can give files away; anyone else owns the old file, or shares it by its group.
-        let _ = std::os::unix::fs::fchown(file.as_file(), Some(meta.uid()), Some(meta.gid()));
-        file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+        let _ = std::os::unix::fs::fchown(file.file(), Some(meta.uid()), Some(meta.gid()));
+        file.file().set_permissions(fs::Permissions::from_mode(meta.mode() & 0o7777))?;
     }
     Ok(Way::Staged { file, target: target.to_owned() })
 }
@@ -192,13 +190,12 @@ fn write(way: Way, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::R
             }
             result
         }
-        Way::Staged { mut file, target } => {
-            // On any error the temporary file is removed as it is dropped.
-            buffered(file.as_file_mut(), fill)?;
+        Way::Staged { file, target } => {
+            // On any error it is gone as it is dropped.
+            buffered(file.file(), fill)?;
             // Some file systems find out only now that there is no room.
-            file.as_file().sync_all()?;
-            file.persist(&target).map_err(|err| err.error)?;
-            Ok(())
+            file.file().sync_all()?;
+            file.publish(&target)
         }
     }
 }

@@ -79,6 +79,8 @@ impl<O: Observer> Engine<O> {
             model,
             store,
             merge,
+            // Whoever is taken up again sorts itself.
+            ahead: _,
             names,
             history: _,
             counts,
@@ -118,6 +120,7 @@ impl<O: Observer> Engine<O> {
             model,
             store,
             merge: Merge::thaw(merge),
+            ahead: None,
             names: Names::thaw(names),
             history: History::new(cpus),
             counts: Counts { by_kind, lost_by_cpu, out_of_order, unreadable },

@@ -1,42 +1,17 @@
 //! All CPUs' events, by time.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
-
-use serde::{Deserialize, Serialize};
-use tracer_common::{
-    model::Event,
-    wire::{FuncName, Header},
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, binary_heap::PeekMut},
 };
 
-use super::order::{self, Order, Ordered};
+use serde::{Deserialize, Serialize};
+use tracer_common::wire::Header;
 
-/// The longest record that is kept: every payload of this version fits, and this is the longest.
-const LONGEST: usize = size_of::<Header>() + size_of::<FuncName>();
-
-/// A record's bytes, until its turn comes.
-#[derive(Clone, Copy)]
-pub(super) struct Raw {
-    /// Its time, in nanoseconds.
-    pub(super) ts: u64,
-    /// Later ones of the same CPU were handed on before it: its program was interrupted, by another
-    /// task even, before it wrote.
-    pub(super) late: bool,
-    len: u8,
-    bytes: [u8; LONGEST],
-}
-
-impl Raw {
-    pub(super) fn new(ts: u64, record: &[u8]) -> Self {
-        let len = record.len().min(LONGEST);
-        let mut bytes = [0; LONGEST];
-        bytes[..len].copy_from_slice(&record[..len]);
-        Self { ts, late: false, len: len as u8, bytes }
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-}
+use super::{
+    order::{self, Order, Ordered},
+    waiting::Raw,
+};
 
 /// What comes next, of all CPUs.
 pub(super) enum Item {
@@ -44,8 +19,8 @@ pub(super) enum Item {
     Record(Raw),
     /// A loss.
     Lost(u64),
-    /// Something user space says itself.
-    Note(Event),
+    /// User space says that system calls are traced from now on, or no longer.
+    SyscallProbes(bool),
 }
 
 /// An event in its turn.
@@ -105,7 +80,7 @@ impl Merge {
 
     pub(super) fn push(&mut self, cpu: u32, header: Header, record: &[u8]) {
         if let Some(order) = self.cpus.get_mut(cpu as usize) {
-            order.push(header.seq, Raw::new(header.ts, record));
+            order.push(header.seq, header.ts, record);
         }
     }
 
@@ -143,7 +118,7 @@ impl Merge {
 
     pub(super) fn take_again(&mut self, cpu: u32, header: Header, record: &[u8]) {
         if let Some(order) = self.cpus.get_mut(cpu as usize) {
-            order.take_again(header.seq, Raw::new(header.ts, record));
+            order.take_again(header.seq, header.ts, record);
         }
     }
 
@@ -189,21 +164,30 @@ impl Merge {
             if ts <= until && first.is_none_or(|(earliest, _)| ts <= earliest) {
                 let (ts, on) = self.notes.swap_remove(index);
                 let ts = self.in_time(ts).0;
-                let item = Item::Note(Event::SyscallProbes(on));
+                let item = Item::SyscallProbes(on);
                 return Some(Next { cpu: 0, ts, item, behind: false });
             }
         }
         let (ts, cpu) = first.filter(|&(ts, _)| ts <= until)?;
         let order = &mut self.cpus[cpu];
         let (_, item) = order.pop()?;
-        self.first.pop();
-        self.first.extend(order.first_ts().map(|ts| Reverse((ts, cpu))));
+        let first = self.first.peek_mut();
+        match (first, order.first_ts()) {
+            (Some(mut first), Some(ts)) => *first = Reverse((ts, cpu)),
+            (Some(first), None) => drop(PeekMut::pop(first)),
+            (None, _) => {}
+        }
         let (own, item) = match item {
             Ordered::Record(record) => (record.ts, Item::Record(record)),
             Ordered::Lost(lost) => (ts, Item::Lost(lost)),
         };
         let (ts, behind) = self.in_time(own);
         Some(Next { cpu: cpu as u32, ts, item, behind })
+    }
+
+    /// What a record says that [`pop`](Self::pop) handed on; until the next push.
+    pub(super) fn bytes(&self, cpu: u32, record: &Raw) -> &[u8] {
+        self.cpus.get(cpu as usize).map_or(&[], |order| order.bytes(record))
     }
 
     /// Whether [`pop`](Self::pop) has one.

@@ -16,15 +16,17 @@ mod names;
 mod narrate;
 mod observe;
 mod order;
+mod sorter;
 mod store;
 mod summary;
 mod totals;
+mod waiting;
 
-use std::{cell::Cell, collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use tracer_common::{
     model::{self, Config, DecodeError, Event, Finding, Model, Rule, Tally, decode},
-    wire::{Header, Kind},
+    wire::{FuncName, Header, Kind},
 };
 
 pub use frozen::FreezeError;
@@ -32,9 +34,16 @@ pub(crate) use frozen::{Reader as FrozenReader, Writer as FrozenWriter, sorted};
 pub use mms::Mms;
 pub(crate) use names::{named_task, text};
 pub use observe::{Observer, Seen};
+pub(crate) use sorter::{Sorted, Sorter};
 pub use summary::Judged;
 
-use self::{history::History, merge::Merge, names::Names, store::UserStore};
+use self::{
+    history::History,
+    merge::Merge,
+    names::{Names, Read},
+    sorter::Progress,
+    store::UserStore,
+};
 
 /// How many findings are kept in detail, beside the first of each rule.
 const FINDINGS_KEPT: usize = 100;
@@ -83,12 +92,27 @@ pub struct Told {
     pub chain: Vec<crate::report::ChainLink>,
 }
 
+/// What is in a record before its turn comes: its header, and the function that it names.
+fn naming(record: &[u8]) -> Result<(Header, Option<FuncName>), DecodeError> {
+    let header = model::header(record)?;
+    let named = (header.kind == Kind::FuncName as u16)
+        .then(|| decode(record, |_| model::Func::Other))
+        .and_then(Result::ok);
+    let name = named.and_then(|(_, event)| match event {
+        Event::FuncName(name) => Some(name),
+        _ => None,
+    });
+    Ok((header, name))
+}
+
 /// Orders, merges and judges; an [`Observer`] may look on.
 pub struct Engine<O = ()> {
     observer: O,
     model: Model,
     store: UserStore,
     merge: Merge,
+    /// Where somebody else sorts: how far that is.
+    ahead: Option<Progress>,
     names: Names,
     history: History,
     counts: Counts,
@@ -106,6 +130,7 @@ impl<O: Observer> Engine<O> {
             model: Model::new(config),
             store: UserStore::new(cpus),
             merge: Merge::new(cpus),
+            ahead: None,
             names: Names::default(),
             history: History::new(cpus),
             counts: Counts::new(cpus as usize),
@@ -142,12 +167,10 @@ impl<O: Observer> Engine<O> {
     /// # Errors
     /// If the record is damaged; it is counted and left out.
     pub fn push(&mut self, cpu: u32, record: &[u8]) -> Result<(), DecodeError> {
-        let header = model::header(record).inspect_err(|_| self.counts.unreadable += 1)?;
-        if header.kind == Kind::FuncName as u16 {
+        let (header, name) = naming(record).inspect_err(|_| self.counts.unreadable += 1)?;
+        if let Some(name) = name {
             // At once: another CPU may use the name sooner than its turn comes.
-            if let Ok((_, Event::FuncName(name))) = decode(record, |_| model::Func::Other) {
-                self.names.told_func(&name);
-            }
+            self.names.told_func(&name);
         }
         self.merge.push(cpu, header, record);
         Ok(())
@@ -177,17 +200,12 @@ impl<O: Observer> Engine<O> {
     pub(crate) fn judge_next(&mut self) -> Option<u64> {
         let merge::Next { cpu, ts, item, behind } = self.merge.pop()?;
         match item {
-            merge::Item::Record(record) => self.record(cpu, ts, &record, behind),
-            merge::Item::Lost(lost) => {
-                if let Some(count) = self.counts.lost_by_cpu.get_mut(cpu as usize) {
-                    *count += lost;
-                }
-                if let Some(pending) = self.switched.get_mut(cpu as usize) {
-                    *pending = false;
-                }
-                self.step(cpu, ts, &Event::Gap { lost });
+            merge::Item::Record(record) => {
+                let read = self.names.read(self.merge.bytes(cpu, &record));
+                self.record(cpu, ts, read, record.late, behind);
             }
-            merge::Item::Note(event) => self.step(cpu, ts, &event),
+            merge::Item::Lost(lost) => self.lose(cpu, ts, lost),
+            merge::Item::SyscallProbes(on) => self.step(cpu, ts, &Event::SyscallProbes(on)),
         }
         Some(ts)
     }
@@ -199,9 +217,26 @@ impl<O: Observer> Engine<O> {
 
     /// No event is left: what waited for the other CPUs' events is decided.
     pub(crate) fn settle(&mut self) {
-        self.model.until(&mut self.store, self.merge.until());
+        let until = self.sorted_until();
+        self.model.until(&mut self.store, until);
         self.tell();
-        self.counts.out_of_order = self.merge.late();
+        self.counts.out_of_order = self.ahead.map_or_else(|| self.merge.late(), |it| it.late());
+    }
+
+    /// Until when events are in order, in nanoseconds.
+    fn sorted_until(&self) -> u64 {
+        self.ahead.map_or_else(|| self.merge.until(), |ahead| ahead.until)
+    }
+
+    /// So many records of this CPU are lost.
+    fn lose(&mut self, cpu: u32, ts: u64, lost: u64) {
+        if let Some(count) = self.counts.lost_by_cpu.get_mut(cpu as usize) {
+            *count += lost;
+        }
+        if let Some(pending) = self.switched.get_mut(cpu as usize) {
+            *pending = false;
+        }
+        self.step(cpu, ts, &Event::Gap { lost });
     }
 
     /// Records of `cpu` up to, but without, this sequence number were written or lost: what is
@@ -216,28 +251,20 @@ impl<O: Observer> Engine<O> {
     /// was, other records make up for it, or one check less is made. If its CPU was behind the
     /// others, these may have been judged without what it did, so it is not known again until it
     /// switches.
-    fn record(&mut self, cpu: u32, ts: u64, record: &merge::Raw, behind: bool) {
-        let names = &self.names;
-        let nameless = Cell::new(false);
-        let kind_of = |func| {
-            names.kind_of(func).unwrap_or_else(|| {
-                nameless.set(true);
-                model::Func::Other
-            })
-        };
-        match decode(record.bytes(), kind_of) {
+    fn record(&mut self, cpu: u32, ts: u64, read: Read, late: bool, behind: bool) {
+        match read.event {
             Ok((header, event)) => {
                 if let Some(count) = self.counts.by_kind.get_mut(usize::from(header.kind)) {
                     *count += 1;
                 }
-                if record.late {
+                if late {
                     // Only programs on functions are preempted.
                     if header.kind >= Kind::TlbState as u16 {
                         return;
                     }
                 } else {
                     // A function that was never named may be any: what it did is not known.
-                    if behind || nameless.get() {
+                    if behind || read.nameless {
                         self.step(cpu, ts, &Event::Gap { lost: 0 });
                         self.step(cpu, ts, &Event::Gap { lost: 1 });
                     }
@@ -295,7 +322,10 @@ impl<O: Observer> Engine<O> {
 
     /// All up to here has been judged, in nanoseconds.
     pub(crate) const fn until(&self) -> u64 {
-        self.merge.judged()
+        match self.ahead {
+            Some(ahead) => ahead.judged,
+            None => self.merge.judged(),
+        }
     }
 
     /// The findings that are told in detail, in order.
@@ -430,8 +460,11 @@ impl<O: Observer> Engine<O> {
         let cpus = self.counts.lost_by_cpu.len();
         self.counts = Counts::new(cpus);
         self.merge.reset_late();
+        if let Some(ahead) = &mut self.ahead {
+            ahead.reset_late();
+        }
         self.told.clear();
         self.found = 0;
-        self.observer.restart(self.merge.until());
+        self.observer.restart(self.sorted_until());
     }
 }

@@ -1,11 +1,11 @@
 //! Names of tasks and functions.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::Cell};
 
 use rustc_hash::FxHashMap;
 use tracer_common::{
-    model::{Event, Func},
-    wire::FuncName,
+    model::{DecodeError, Event, Func, decode},
+    wire::{FuncName, Header},
 };
 
 use super::frozen::sorted;
@@ -17,6 +17,14 @@ const MOST: usize = 1 << 20;
 pub(super) struct Names {
     tasks: FxHashMap<u32, (u32, Box<str>)>,
     funcs: FxHashMap<u64, (Func, Box<str>)>,
+}
+
+/// What came of reading a record.
+pub(super) struct Read {
+    /// What it says.
+    pub(super) event: Result<(Header, Event), DecodeError>,
+    /// It speaks of a function that nobody ever named.
+    pub(super) nameless: bool,
 }
 
 /// The text before the first NUL.
@@ -81,8 +89,20 @@ impl Names {
         self.func(name.func, &text(&name.name));
     }
 
+    /// Reads a whole record.
+    pub(super) fn read(&self, record: &[u8]) -> Read {
+        let nameless = Cell::new(false);
+        let event = decode(record, |func| {
+            self.kind_of(func).unwrap_or_else(|| {
+                nameless.set(true);
+                Func::Other
+            })
+        });
+        Read { event, nameless: nameless.get() }
+    }
+
     /// Which function it is; `None` if nobody ever named it.
-    pub(super) fn kind_of(&self, func: u64) -> Option<Func> {
+    fn kind_of(&self, func: u64) -> Option<Func> {
         self.funcs.get(&func).map(|(kind, _)| *kind)
     }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::merge::Raw;
+use super::waiting::{Raw, Waiting};
 
 /// How long, in nanoseconds, a missing number is waited for. A program in the middle of which the
 /// CPU is taken away (by a hypervisor, or for another task) writes its record only when it gets it
@@ -36,6 +36,8 @@ pub(super) struct Order {
     ready: VecDeque<(u64, Ordered)>,
     /// Records that came before their turn.
     held: BTreeMap<u64, Raw>,
+    /// What those say.
+    bytes: Waiting,
     /// When the last one that was taken in its turn happened: a hole begins there.
     whole_until: u64,
     /// When the last one that was handed on happened.
@@ -83,23 +85,38 @@ impl Order {
         self.joins = true;
     }
 
-    pub(super) fn push(&mut self, seq: u32, record: Raw) {
+    pub(super) fn push(&mut self, seq: u32, ts: u64, record: &[u8]) {
         if std::mem::take(&mut self.joins) {
             self.next = u64::from(seq);
         }
         let number = self.widen(seq);
         if number == self.next {
+            let record = self.bytes.keep(ts, record);
             self.accept(record);
-            self.take_held();
+            if !self.held.is_empty() {
+                self.take_held();
+            }
         } else if number > self.next && number - self.next < u64::from(u32::MAX / 2) {
-            self.held.insert(number, record);
+            let record = self.bytes.keep(ts, record);
+            self.hold(number, record);
             if self.held.len() > MOST_HELD {
                 self.give_up();
             }
         } else {
             self.late += 1;
-            self.late_ts = self.late_ts.max(record.ts);
+            self.late_ts = self.late_ts.max(ts);
         }
+    }
+
+    fn hold(&mut self, number: u64, record: Raw) {
+        if let Some(twice) = self.held.insert(number, record) {
+            self.bytes.done(&twice);
+        }
+    }
+
+    /// What a record says; until the next one is taken, even if this one was handed on.
+    pub(super) fn bytes(&self, record: &Raw) -> &[u8] {
+        self.bytes.of(record)
     }
 
     /// What it is like, but for its records.
@@ -139,13 +156,15 @@ impl Order {
     }
 
     /// A record that came before: it is put back if it waited.
-    pub(super) fn take_again(&mut self, seq: u32, record: Raw) {
+    pub(super) fn take_again(&mut self, seq: u32, ts: u64, record: &[u8]) {
         let number = self.widen(seq);
         let Some(again) = &mut self.again else { return };
         if again.held.remove(&number) {
-            self.held.insert(number, record);
-        } else if number < self.next && record.ts > again.until {
-            self.insert(record.ts, Ordered::Record(record));
+            let record = self.bytes.keep(ts, record);
+            self.hold(number, record);
+        } else if number < self.next && ts > again.until {
+            let record = self.bytes.keep(ts, record);
+            self.insert(ts, Ordered::Record(record));
         }
     }
 
@@ -229,11 +248,12 @@ impl Order {
     }
 
     pub(super) fn pop(&mut self) -> Option<(u64, Ordered)> {
-        let first = self.ready.pop_front();
-        if let Some((ts, _)) = first {
-            self.last_ts = ts;
+        let (ts, item) = self.ready.pop_front()?;
+        self.last_ts = ts;
+        if let Ordered::Record(record) = &item {
+            self.bytes.done(record);
         }
-        first
+        Some((ts, item))
     }
 
     pub(super) const fn late(&self) -> u64 {
@@ -249,10 +269,6 @@ impl Order {
 mod tests {
     use super::*;
 
-    fn record(ts: u64) -> Raw {
-        Raw::new(ts, &[])
-    }
-
     /// What comes out: a record's time, or a loss as a negative number.
     fn drain(order: &mut Order) -> Vec<i64> {
         std::iter::from_fn(|| order.pop())
@@ -266,27 +282,27 @@ mod tests {
     #[test]
     fn an_interrupting_record_waits_for_the_interrupted_one() {
         let mut order = Order::default();
-        order.push(0, record(10));
-        order.push(2, record(20));
+        order.push(0, 10, &[]);
+        order.push(2, 20, &[]);
         assert_eq!(drain(&mut order), [10]);
-        order.push(1, record(15));
+        order.push(1, 15, &[]);
         assert_eq!(drain(&mut order), [15, 20]);
     }
 
     #[test]
     fn the_interrupted_one_began_first_whatever_its_number() {
         let mut order = Order::default();
-        order.push(0, record(20));
-        order.push(1, record(15));
+        order.push(0, 20, &[]);
+        order.push(1, 15, &[]);
         assert_eq!(drain(&mut order), [15, 20]);
     }
 
     #[test]
     fn times_never_run_backwards() {
         let mut order = Order::default();
-        order.push(0, record(20));
+        order.push(0, 20, &[]);
         assert_eq!(drain(&mut order), [20]);
-        order.push(1, record(15));
+        order.push(1, 15, &[]);
         let times: Vec<u64> = std::iter::from_fn(|| order.pop()).map(|(ts, _)| ts).collect();
         assert_eq!(times, [20]);
     }
@@ -294,19 +310,19 @@ mod tests {
     #[test]
     fn a_missing_record_is_waited_for_and_then_lost() {
         let mut order = Order::default();
-        order.push(3, record(100));
+        order.push(3, 100, &[]);
         assert_eq!(order.complete(100 + PATIENCE - 1), 0, "unknown since the beginning");
         assert!(drain(&mut order).is_empty());
         assert_eq!(order.complete(100 + PATIENCE), 100 + PATIENCE);
         assert_eq!(drain(&mut order), [0, -3, 100], "where it begins, and where it ends");
-        order.push(1, record(50));
+        order.push(1, 50, &[]);
         assert_eq!(order.late(), 1);
     }
 
     #[test]
     fn a_loss_at_the_end_shows() {
         let mut order = Order::default();
-        order.push(0, record(10));
+        order.push(0, 10, &[]);
         order.expect(5, 90);
         assert_eq!(drain(&mut order), [10, 0, -4]);
     }
@@ -315,9 +331,9 @@ mod tests {
     fn who_joins_has_lost_nothing() {
         let mut order = Order { joins: true, ..Order::default() };
         order.expect(1000, 5);
-        order.push(7, record(10));
-        order.push(8, record(20));
-        order.push(6, record(5));
+        order.push(7, 10, &[]);
+        order.push(8, 20, &[]);
+        order.push(6, 5, &[]);
         assert_eq!(drain(&mut order), [10, 20]);
         assert_eq!(order.late(), 1, "it began before the first one");
     }
@@ -325,8 +341,8 @@ mod tests {
     #[test]
     fn numbers_wrap_around() {
         let mut order = Order { next: u64::from(u32::MAX), ..Order::default() };
-        order.push(u32::MAX, record(1));
-        order.push(0, record(2));
+        order.push(u32::MAX, 1, &[]);
+        order.push(0, 2, &[]);
         assert_eq!(drain(&mut order), [1, 2]);
     }
 
@@ -334,7 +350,7 @@ mod tests {
     fn too_many_waiting_end_the_wait() {
         let mut order = Order::default();
         for seq in 1..=(MOST_HELD as u32 + 1) {
-            order.push(seq, record(u64::from(seq)));
+            order.push(seq, u64::from(seq), &[]);
         }
         assert_eq!(order.first_ts(), Some(0));
         assert_eq!(drain(&mut order).len(), MOST_HELD + 3);

@@ -7,6 +7,7 @@
 //! A judge knows the run only by what it is handed ([`crate::stream`]), so a recording is judged as
 //! the live machine is.
 
+mod ahead;
 mod blind;
 mod reasons;
 pub mod recorded;

@@ -1,6 +1,6 @@
 //! Judging what was recorded.
 
-use super::{Judge, Opens};
+use super::{Judge, Opens, ahead};
 use crate::{
     engine::Observer,
     report::Report,
@@ -93,11 +93,12 @@ pub fn observe(
     let mut judge = begin(parts, range, observer)?;
     let started = judge.facts().started_ns;
     let mut damage = Vec::new();
+    let mut sorter = judge.engine_mut().sort_ahead();
     for (index, part) in parts.iter().enumerate() {
         if index > 0 {
             judge.part(part.facts());
         }
-        let played = part.play(range, &mut judge)?;
+        let played = ahead::play(part, range, &mut sorter, &mut judge)?;
         for found in played.damage {
             judge.damaged(found.bytes.max(1));
             damage.push((index, found));
