@@ -15,7 +15,7 @@ use program::unlazy;
 use proptest::prelude::*;
 use tracer_common::wire::{Header, Kind, Switch};
 use unlazy::{
-    judge::recorded,
+    judge::{Judge, Opens, recorded},
     stream::{Closing, Facts, Opening, Sink, TaskName},
     trace::{self, Batch, Composer, Played, Range, TraceError, Writer},
 };
@@ -407,4 +407,75 @@ fn the_same_part_twice_is_refused() {
     assert_eq!(output.status.code(), Some(2));
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(err.contains("the same part of the same run"), "{err}");
+}
+
+/// What may happen to a record on its way.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Kept,
+    Lost,
+    Twice,
+    /// It comes so many calls later.
+    Late(usize),
+    Unreadable,
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        40 => Just(Fate::Kept),
+        1 => Just(Fate::Lost),
+        1 => Just(Fate::Twice),
+        2 => (1..120_usize).prop_map(Fate::Late),
+        1 => Just(Fate::Unreadable),
+    ]
+}
+
+/// The same calls, as the records' fates would have them.
+fn met(calls: &[Call], fates: &[Fate]) -> Vec<Call> {
+    let mut met: Vec<(usize, Call)> = Vec::new();
+    for ((at, call), fate) in calls.iter().enumerate().zip(fates.iter().cycle()) {
+        let Call::Record(cpu, record) = call else {
+            met.push((at, call.clone()));
+            continue;
+        };
+        match *fate {
+            Fate::Kept => met.push((at, call.clone())),
+            Fate::Lost => {}
+            Fate::Twice => met.extend([(at, call.clone()), (at, call.clone())]),
+            Fate::Late(calls) => met.push((at + calls, call.clone())),
+            Fate::Unreadable => {
+                let short = record.iter().copied().take(20).collect();
+                met.push((at, Call::Record(*cpu, short)));
+            }
+        }
+    }
+    // Whatever comes late comes before the end.
+    let end = calls.len() - 1;
+    met.sort_by_key(|&(at, ref call)| match call {
+        Call::Record(..) => at.min(end - 1),
+        _ => at,
+    });
+    met.into_iter().map(|(_, call)| call).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// A recording is sorted on a thread of its own: that changes nothing, whatever is lost, late,
+    /// twice or unreadable, and wherever one begins.
+    #[test]
+    fn sorted_ahead_it_is_judged_the_same(
+        fates in prop::collection::vec(fate(), 1..900),
+        from in prop_oneof![Just(0), 1..500_000_000_u64],
+    ) {
+        let file = file(&written(&facts(), &met(&calls(25), &fates)));
+        let part = || trace::open(&file.path).expect("it can be read");
+        let range = Range { from, ..Range::default() };
+        let opens = if from > 0 { Opens::OnceKnown(from) } else { Opens::AsRecorded };
+        let mut judge = Judge::new(facts(), opens);
+        part().play(range, &mut judge).expect("it can be read");
+        let alone = serde_json::to_string(&judge.report()).expect("JSON");
+        let report = recorded::judge(&[part()], range).expect("it can be read").report;
+        prop_assert_eq!(alone, serde_json::to_string(&report).expect("JSON"));
+    }
 }
