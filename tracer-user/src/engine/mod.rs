@@ -202,7 +202,7 @@ impl<O: Observer> Engine<O> {
         match item {
             merge::Item::Record(record) => {
                 let read = self.names.read(self.merge.bytes(cpu, &record));
-                self.record(cpu, ts, read, record.late, behind);
+                self.record(cpu, ts, &read, record.late, behind);
             }
             merge::Item::Lost(lost) => self.lose(cpu, ts, lost),
             merge::Item::SyscallProbes(on) => self.step(cpu, ts, &Event::SyscallProbes(on)),
@@ -251,8 +251,8 @@ impl<O: Observer> Engine<O> {
     /// was, other records make up for it, or one check less is made. If its CPU was behind the
     /// others, these may have been judged without what it did, so it is not known again until it
     /// switches.
-    fn record(&mut self, cpu: u32, ts: u64, read: Read, late: bool, behind: bool) {
-        match read.event {
+    fn record(&mut self, cpu: u32, ts: u64, read: &Read, late: bool, behind: bool) {
+        match &read.event {
             Ok((header, event)) => {
                 if let Some(count) = self.counts.by_kind.get_mut(usize::from(header.kind)) {
                     *count += 1;
@@ -268,9 +268,9 @@ impl<O: Observer> Engine<O> {
                         self.step(cpu, ts, &Event::Gap { lost: 0 });
                         self.step(cpu, ts, &Event::Gap { lost: 1 });
                     }
-                    self.after_switch(cpu, ts, &header, &event);
+                    self.after_switch(cpu, ts, header, event);
                 }
-                self.step(cpu, ts, &event);
+                self.step(cpu, ts, event);
             }
             Err(_) => self.counts.unreadable += 1,
         }

@@ -150,7 +150,7 @@ impl<O: Observer> Engine<O> {
                 What::Record { at, len, late, behind } => {
                     let bytes = sorted.bytes.get(at..at + usize::from(len)).unwrap_or_default();
                     let read = self.names.read(bytes);
-                    self.record(cpu, ts, read, late, behind);
+                    self.record(cpu, ts, &read, late, behind);
                 }
                 What::Lost(lost) => self.lose(cpu, ts, lost),
                 What::SyscallProbes(on) => self.step(cpu, ts, &Event::SyscallProbes(on)),

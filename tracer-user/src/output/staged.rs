@@ -112,13 +112,15 @@ mod tests {
     #[test]
     fn it_is_there_as_a_whole_or_not_at_all() {
         let dir = tempfile::tempdir().expect("a directory");
-        let kinds: [(&str, fn(&Path) -> io::Result<Staged>); 2] =
-            [("new", Staged::new), ("hidden", Staged::hidden)];
-        for (name, kind) in kinds {
+        for name in ["new", "hidden"] {
             let target = dir.path().join(name);
             for text in ["the first\n", "the second\n"] {
                 let before = names(dir.path());
-                let staged = kind(dir.path()).expect("a file");
+                let staged = match name {
+                    "new" => Staged::new(dir.path()),
+                    _ => Staged::hidden(dir.path()),
+                };
+                let staged = staged.expect("a file");
                 staged.file().write_all(text.as_bytes()).expect("written");
                 if matches!(staged, Staged::Nameless(_)) {
                     assert_eq!(names(dir.path()), before, "a kill now leaves nothing");
