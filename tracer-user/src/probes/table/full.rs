@@ -53,7 +53,7 @@ pub(super) const FUNCTIONS: &[Probe] = &[
         need: Important,
         gives: "rq->membarrier_state; where the other variables of a CPU are",
         since: ANY,
-        lost_without: "the kernel's own variables: R3, R4 and R6 can't be checked, nor R7 in full",
+        lost_without: "the kernel's own variables: R3 and R6 can't be checked, R4 and R7 only in part",
         fields: &[RqCpu, RqMembarrierState],
         ..ROW
     },
