@@ -244,9 +244,13 @@ impl Recording {
 
     /// Writes what is left, and says what there is.
     fn finish(self) -> anyhow::Result<Exit> {
-        let Self { recorder, seen, .. } = self;
+        let Self { recorder, seen, trouble, .. } = self;
         let (dropped, ..) = recorder.state();
         let Recorded { files, bytes } = recorder.finish()?;
+        if trouble.is_some() {
+            // It ended after the last look at it.
+            tell_trouble(None, dropped);
+        }
         for file in &files {
             eprintln!("unlazy: wrote {}", file.display());
         }
@@ -256,6 +260,14 @@ impl Recording {
             seen.records, seen.lost
         );
         Ok(if dropped + seen.lost > 0 { Exit::Inconclusive } else { Exit::Clean })
+    }
+}
+
+/// Says why nothing can be written, or that it can be again.
+fn tell_trouble(why: Option<&str>, dropped: u64) {
+    match why {
+        Some(why) => eprintln!("unlazy: can't write now ({why}); what finds no room is dropped"),
+        None => eprintln!("unlazy: writing again; {dropped} records were dropped"),
     }
 }
 
@@ -276,12 +288,7 @@ impl Task for Recording {
         let (dropped, _, trouble) = self.recorder.state();
         if trouble != self.trouble {
             self.progress.clear();
-            match &trouble {
-                Some(why) => {
-                    eprintln!("unlazy: can't write now ({why}); what finds no room is dropped");
-                }
-                None => eprintln!("unlazy: writing again; {dropped} records were dropped"),
-            }
+            tell_trouble(trouble.as_deref(), dropped);
             self.trouble = trouble;
         }
         if self.recorder.has_ended() {
