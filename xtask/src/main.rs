@@ -13,6 +13,7 @@ mod shell;
 mod test;
 mod toolchain;
 mod vm;
+mod witness;
 mod workspace;
 
 use std::process::ExitCode;
@@ -41,6 +42,7 @@ enum Task {
     Kernel(kernel::Args),
     Hole(hole::Args),
     Grid(grid::Args),
+    Witness(witness::Args),
     #[command(hide = true)]
     BenchMeasure(bench::measure::Args),
     #[command(hide = true)]
@@ -63,6 +65,7 @@ impl Task {
             Self::Kernel(args) => kernel::run(&Workspace::find()?, &args),
             Self::Hole(args) => hole::run(&Workspace::find()?, &args),
             Self::Grid(args) => grid::run(&Workspace::find()?, &args),
+            Self::Witness(args) => witness::run(&Workspace::find()?, &args),
             // These run as root, who may have no cargo to ask for the workspace.
             Self::BenchMeasure(args) => bench::measure::run(&args),
             Self::BenchRecordings(args) => bench::reading::run(&args),

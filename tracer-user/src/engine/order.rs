@@ -19,6 +19,9 @@ const PATIENCE: u64 = 5_000_000_000;
 /// How many later records may wait for a missing one.
 const MOST_HELD: usize = 1 << 16;
 
+/// Room for so many records is kept, whatever a burst took.
+const ROOM: usize = 1 << 14;
+
 /// What comes next.
 pub(super) enum Ordered {
     /// A record.
@@ -219,6 +222,9 @@ impl Order {
 
     /// All records written before `now` have been pushed: how far this CPU's events are complete.
     pub(super) fn complete(&mut self, now: u64) -> u64 {
+        if self.ready.capacity() > ROOM && self.ready.capacity() / 8 > self.ready.len() {
+            self.ready.shrink_to(ROOM.max(2 * self.ready.len()));
+        }
         while let Some(oldest) = self.held.values().map(|record| record.ts).min() {
             if oldest.saturating_add(PATIENCE) > now {
                 // What is missing may have happened any time since.

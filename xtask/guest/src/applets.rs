@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::fs::OFlags;
 use rustix::system::{delete_module, finit_module};
 
-use crate::sequence;
+use crate::{marks, sequence};
 
 /// All of them, as `guest help` prints it.
 const HELP: &str = "\
@@ -22,6 +22,7 @@ guest all CMD… , CMD…         one after the other, whatever fails; the first
 guest par CMD… + CMD…         side by side, until all have ended; the first failure is the result
 guest repeat N CMD…           N times, until it fails
 guest to FILE CMD…            with its stdout in FILE
+guest marked FILE CMD…        with marks for a witness before and after; their times in FILE
 guest sleep SECONDS
 guest cpu-online N 0|1        take a CPU down or up
 guest write FILE TEXT         as `echo TEXT > FILE`
@@ -44,6 +45,7 @@ pub(crate) fn run(args: &[String]) -> Result<u8> {
         ("par", _) => return sequence::side_by_side(args),
         ("repeat", [times, command @ ..]) => return repeat(number(times)?, command),
         ("to", [file, command @ ..]) => return to(file, command),
+        ("marked", [file, command @ ..]) => return marks::around(file, command),
         ("sleep", [seconds]) => {
             let seconds: f64 =
                 seconds.parse().with_context(|| format!("`{seconds}` is no number of seconds"))?;

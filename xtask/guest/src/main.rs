@@ -5,6 +5,7 @@ mod bring;
 mod channel;
 mod command;
 mod init;
+mod marks;
 mod mounts;
 mod sequence;
 

@@ -179,5 +179,6 @@ fn request(kernel: Image, smp: u32, limit: Duration, dir: &Path) -> Result<Reque
         limit,
         keep: false,
         echo: false,
+        witness: None,
     })
 }

@@ -63,6 +63,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         limit: LIMIT,
         keep: false,
         echo: false,
+        witness: None,
     };
     let outcome = vm::run(workspace, &request)?;
     let Ok(report) = fs::read_to_string(out.path().join("report.json")) else {

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-pub(crate) use self::request::{End, GuestFile, Outcome, Request};
+pub(crate) use self::request::{End, GuestFile, Outcome, Request, Witness};
 pub(crate) use self::setup::Options;
 use crate::shell::say;
 use crate::workspace::Workspace;
@@ -92,6 +92,7 @@ pub(crate) fn command(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         limit: Duration::from_secs(args.limit),
         keep: args.keep,
         echo: true,
+        witness: None,
     };
     args.options.prepare(workspace)?;
     let outcome = run(workspace, &request)?;

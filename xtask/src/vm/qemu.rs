@@ -9,7 +9,7 @@ use anyhow::Result;
 use unlazy_guest::mailbox::SIZE;
 
 use super::mailbox::Mailbox;
-use super::request::Request;
+use super::request::{Request, Witness};
 use super::tsc;
 use crate::shell;
 use crate::toolchain::machines;
@@ -99,6 +99,12 @@ fn arguments(request: &Request, parts: &Parts<'_>) -> Vec<OsString> {
     args.push(request.kernel.bzimage.clone().into());
     args.extend(plain(&["-initrd"]));
     args.push(parts.initramfs.into());
+    if let Some(Witness { plugin, folder }) = &request.witness {
+        args.extend(plain(&["-plugin"]));
+        let mut option = option("file=", plugin);
+        option.push(self::option(",dir=", folder));
+        args.push(option);
+    }
     args.extend(plain(&["-append", &kernel_arguments(parts.accel, &request.append)]));
     args
 }

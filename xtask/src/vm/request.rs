@@ -33,6 +33,16 @@ pub(crate) struct Request {
     pub(crate) keep: bool,
     /// Whether the command's output also goes to ours as it comes.
     pub(crate) echo: bool,
+    /// Who looks on; the emulator only.
+    pub(crate) witness: Option<Witness>,
+}
+
+/// A witness in the emulator: see `xtask/witness`.
+pub(crate) struct Witness {
+    /// The plugin.
+    pub(crate) plugin: PathBuf,
+    /// Where it writes.
+    pub(crate) folder: PathBuf,
 }
 
 /// A file that the guest finds.
