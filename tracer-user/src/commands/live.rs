@@ -30,6 +30,10 @@ use crate::{
     },
 };
 
+/// Bytes of each CPU's buffer unless told otherwise. What this thread does beside emptying them, for the
+/// screen, it does in pieces of some milliseconds; `check`, which must lose nothing, has more.
+const BUFFER: u64 = 8 << 20;
+
 const ABOUT: &str = "Look at the running kernel: who runs where on which mm, and what is wrong";
 
 const LONG_ABOUT: &str = "\
@@ -75,8 +79,13 @@ pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
     terminal::require()?;
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
-    let terms =
-        Terms { stdout: Stdout::Nowhere, duration: None, hangup: false, buffer: None, quiet: true };
+    let terms = Terms {
+        stdout: Stdout::Nowhere,
+        duration: None,
+        hangup: false,
+        buffer: Some(BUFFER),
+        quiet: true,
+    };
     let make = |facts: &Facts| Watching::new(facts, &settings);
     let (watching, child) = tracing::run(&args.tracing, start, terms, make)?;
     let mut ui = watching.ui;
