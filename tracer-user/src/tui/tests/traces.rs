@@ -42,8 +42,7 @@ pub(super) fn end_of(path: &Path) -> (Snapshot, Vec<trace::Part>) {
         },
         totals: Totals {
             events: report.events.total,
-            // As the time machine counts them.
-            findings: report.findings_total - divergences,
+            findings: report.findings_total,
             divergences,
             inconclusive,
             ..Totals::default()
