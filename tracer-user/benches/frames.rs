@@ -1,16 +1,29 @@
-//! How long a frame takes: every screen at 200x60, of 256 CPUs with all lists full.
+//! How long a frame takes, at 200x60, of a machine with 256 CPUs: drawing every screen with all lists full,
+//! and the whole frame of a live run, from its snapshot to what is sent to the terminal.
 //!
 //! ```text
 //! cargo bench -p tracer-user --bench frames
 //! ```
 
-use std::time::{Duration, Instant};
+mod busy;
 
-use ratatui::{buffer::Buffer, layout::Rect};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use busy::{Busy, CPUS};
+use ratatui::{
+    Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, buffer::Buffer, layout::Rect,
+};
 use unlazy::{
     explain::Call,
     report::{self, Evidence, LastSync},
+    timeline::Live,
     tui::{
+        app::App,
+        command::Command,
+        config::Settings,
         keys::Keymap,
         snapshot::{
             CallRow, Cover, CpuRow, FindingRow, IpiCell, MmRow, Moment, Place, Slice, Snapshot,
@@ -21,8 +34,8 @@ use unlazy::{
     },
 };
 
-const CPUS: u32 = 256;
 const FRAMES: u32 = 200;
+const AREA: Rect = Rect { x: 0, y: 0, width: 200, height: 60 };
 
 fn cpu(cpu: u32) -> CpuRow {
     let lazy = cpu.is_multiple_of(3);
@@ -101,7 +114,29 @@ fn full() -> Snapshot {
     }
 }
 
-fn main() {
+/// Times of one screen's frames.
+#[derive(Default)]
+struct Times(Vec<Duration>);
+
+impl Times {
+    fn tell(mut self, screen: Screen) {
+        self.0.sort();
+        let all: Duration = self.0.iter().sum();
+        let us = |time: Duration| time.as_secs_f64() * 1e6;
+        let at = |share: usize| self.0.get((self.0.len() - 1) * share / 100).copied();
+        println!(
+            "  {:<9} mean {:>8.1} us, median {:>8.1}, 99 % {:>8.1}, longest {:>8.1}",
+            screen.title(),
+            us(all) / self.0.len() as f64,
+            us(at(50).unwrap_or_default()),
+            us(at(99).unwrap_or_default()),
+            us(at(100).unwrap_or_default()),
+        );
+    }
+}
+
+/// Only drawing, into memory, with every list full.
+fn drawing() {
     let snapshot = full();
     let keymap = Keymap::default();
     let shown = Shown {
@@ -112,24 +147,53 @@ fn main() {
         explained: None,
         keymap: &keymap,
     };
-    println!("{CPUS} CPUs, 200x60, {FRAMES} frames of each screen");
+    println!("drawing, with every list full, {FRAMES} frames of each screen");
     for screen in Screen::ALL {
         let mut state = State { screen, ..State::default() };
-        let mut buf = Buffer::empty(Rect::new(0, 0, 200, 60));
-        let (mut all, mut longest) = (Duration::ZERO, Duration::ZERO);
+        let mut buf = Buffer::empty(AREA);
+        let mut times = Times::default();
         for _ in 0..FRAMES {
             buf.reset();
             let begun = Instant::now();
             view::draw(&mut buf, &shown, &mut state);
-            let took = begun.elapsed();
-            all += took;
-            longest = longest.max(took);
+            times.0.push(begun.elapsed());
         }
-        println!(
-            "  {:<9} mean {:>7.1} us, longest {:>7.1} us",
-            screen.title(),
-            all.as_secs_f64() * 1e6 / f64::from(FRAMES),
-            longest.as_secs_f64() * 1e6
-        );
+        times.tell(screen);
     }
+}
+
+/// All of a frame of a run that goes on: the snapshot, drawing, and the bytes of what has changed.
+fn whole() -> anyhow::Result<()> {
+    let mut app = App::new(Live::new(&busy::facts()), &Settings::default());
+    let mut busy = Busy::begin(app.machine());
+    for _ in 0..1_000 {
+        busy.round(app.machine());
+    }
+    println!("whole frames of a live run, {FRAMES} of each screen");
+    let options = TerminalOptions { viewport: Viewport::Fixed(AREA) };
+    let mut terminal = Terminal::with_options(CrosstermBackend::new(io::sink()), options)?;
+    for screen in Screen::ALL {
+        app.run(Command::Screen(screen));
+        let mut times = Times::default();
+        for _ in 0..FRAMES {
+            busy.round(app.machine());
+            let begun = Instant::now();
+            app.work(Duration::ZERO);
+            terminal.draw(|frame| app.draw(frame.buffer_mut()))?;
+            times.0.push(begun.elapsed());
+        }
+        times.tell(screen);
+    }
+    Ok(())
+}
+
+fn load() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+}
+
+fn main() -> anyhow::Result<()> {
+    println!("{CPUS} CPUs, {}x{}; load {}", AREA.width, AREA.height, load());
+    drawing();
+    whole()
 }

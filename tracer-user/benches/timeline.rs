@@ -3,37 +3,23 @@
 //! `cargo bench -p tracer-user --bench timeline -- FILE…` takes a recording, or all its parts; without
 //! one, only the snapshot of a machine with 256 CPUs is measured.
 
+mod busy;
+
 use std::{
     path::PathBuf,
     time::{Duration, Instant},
 };
 
-use tracer_common::wire::{Header, Irq, Kind, Switch, Vector};
+use busy::{Busy, CPUS, PROCESSES, Random};
 use unlazy::{
     judge::recorded,
-    stream::{Facts, Opening, Sink},
     timeline::{Live, Replay},
     trace,
     tui::machine::{Direction, Machine, Moved, Step},
 };
-use zerocopy::IntoBytes;
 
 /// As the screens call it.
 const BUDGET: Duration = Duration::from_millis(10);
-const CPUS: u32 = 256;
-const PROCESSES: u32 = 4000;
-
-/// xorshift64*, from a seed that never changes.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % below.max(1)
-    }
-}
 
 fn status(key: &str) -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -126,51 +112,15 @@ fn recording(files: &[PathBuf]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn record<T: IntoBytes + zerocopy::Immutable>(
-    ts: u64,
-    seq: u32,
-    kind: Kind,
-    payload: &T,
-) -> Vec<u8> {
-    [Header { ts, seq, kind: kind as u16, flags: 0 }.as_bytes(), payload.as_bytes()].concat()
-}
-
-/// A machine with many CPUs on which thousands of processes take turns.
+/// A live run of a machine with many CPUs.
 fn many_cpus() {
-    let facts = Facts { cpus_possible: CPUS, cpus_online: (0..CPUS).collect(), ..Facts::default() };
-    let mut live = Live::new(&facts);
-    live.opened(&Opening { start_ns: 1, known_at_ns: Some(1) });
-    let mut random = Random(7);
-    let mut running: Vec<u32> = (0..CPUS).map(|cpu| 100 + cpu).collect();
-    let mut seqs = vec![0; CPUS as usize];
-    let (mut ts, mut events) = (1_000_000, 0_u64);
+    let mut live = Live::new(&busy::facts());
+    let mut busy = Busy::begin(&mut live);
     let begun = Instant::now();
     for _ in 0..2_000 {
-        for cpu in 0..CPUS {
-            let next = 100 + random.below(PROCESSES.into()) as u32;
-            let (slot, seq) = (&mut running[cpu as usize], &mut seqs[cpu as usize]);
-            ts += 20;
-            let switch = Switch {
-                prev_mm: u64::from(*slot) + 1000,
-                prev_active: u64::from(*slot) + 1000,
-                next_mm: u64::from(next) + 1000,
-                prev_tid: *slot,
-                next_tid: next,
-                next_tgid: next,
-                prev_state: 0x30,
-                next_state: 0x30,
-                prev_frame: 1,
-                next_frame: 1,
-            };
-            live.record(cpu, &record(ts, *seq, Kind::Switch, &switch));
-            let vector = Vector::CallFunction as u8;
-            let irq = Irq { tid: next, vector, frame: 1, state: 0x30, zero: 0 };
-            live.record(cpu, &record(ts + 5, *seq + 1, Kind::IrqEntry, &irq));
-            live.record(cpu, &record(ts + 9, *seq + 2, Kind::IrqExit, &irq));
-            (*slot, *seq, events) = (next, *seq + 3, events + 3);
-        }
-        live.advance(ts);
+        busy.round(&mut live);
     }
+    let events = busy.events;
     let took = begun.elapsed();
     println!(
         "{CPUS} CPUs, {PROCESSES} processes: {events} events taken in {took:.1?}, {:.0} a second; {}",

@@ -17,6 +17,7 @@ use unlazy::{
         btf::{self, KERNEL_BTF},
         object,
         privileges::Privileges,
+        rings::Wish,
     },
     source::{Source as _, live::Live},
 };
@@ -124,7 +125,7 @@ fn every_number_that_was_given_out_arrives() {
 #[ignore = "traces this machine; `cargo xtask test` runs it"]
 fn a_full_buffer_is_counted_by_cpu_and_kind_and_leaves_a_hole() {
     let _turn = turn();
-    let options = Options { buffer: Some(1), ..Options::default() };
+    let options = Options { buffer: Wish::Exactly(1), ..Options::default() };
     let mut live = Live::open(&options).unwrap();
     live.probes().attach().unwrap();
     // Nobody reads, so the smallest buffer fills up.

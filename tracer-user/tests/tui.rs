@@ -8,20 +8,12 @@
 
 #[path = "tui/pictures.rs"]
 mod pictures;
-#[path = "tui/pty.rs"]
-mod pty;
+#[path = "terminal/mod.rs"]
+mod terminal;
 
-use std::{
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::process::{Command, Stdio};
 
-use pty::{Pty, until};
-use unlazy::{
-    judge::recorded,
-    report::Report,
-    trace::{self, Range},
-};
+use terminal::{Pty, save, send};
 
 pub(crate) fn golden(name: &str) -> String {
     format!("{}/tests/data/golden/{name}.mcap", env!("CARGO_MANIFEST_DIR"))
@@ -71,25 +63,6 @@ fn a_signal_gives_the_terminal_back() {
     }
 }
 
-fn send(signal: &str, pid: u32) {
-    let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {pid}")]).status();
-    assert!(sent.expect("a shell").success());
-}
-
-/// Has the TUI save what it has, by its keys, and waits until all of the file is there.
-fn save(pty: &mut Pty, to: &Path) -> Report {
-    pty.keys(&format!("w\x15{}\r", to.display()));
-    let mut report = None;
-    until("it does what its keys say", || {
-        let part = trace::open(to).ok();
-        let judged = part.and_then(|part| recorded::judge(&[part], Range::default()).ok());
-        let whole = judged.filter(|judged| judged.damage.is_empty());
-        report = whole.map(|judged| judged.report).filter(|report| report.events.total > 0);
-        report.is_some()
-    });
-    report.expect("it is there")
-}
-
 /// A terminal that takes no output, as over an ssh that is stalled: what is under it goes on, and ends
 /// when it is told to, with the terminal given back.
 #[test]
@@ -125,36 +98,6 @@ fn a_terminal_that_thaws_shows_what_is_now() {
     pty.freeze(false);
     pty.wait("the findings", |screen| screen.contents().contains("R2   violation"));
     pty.keys("q");
-    pty.ended_well();
-}
-
-/// The running kernel is read, judged and kept all the while.
-#[test]
-#[ignore = "traces this machine: as root, with the eBPF programs inside"]
-fn a_frozen_terminal_does_not_hold_up_what_is_traced() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let mut pty = Pty::start(&["live", "--fps", "60"], 200, 60);
-    pty.wait("a screen", |screen| screen.contents().contains("LIVE"));
-    pty.freeze(true);
-    pty.fill("123456");
-    let frozen = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let frozen = frozen.tv_sec.cast_unsigned() * 1_000_000_000 + frozen.tv_nsec.cast_unsigned();
-    // What it is told to save is what it has by then, and each time it has more.
-    let (mut last, mut later) = (frozen, 0);
-    for n in 0.. {
-        let file = dir.path().join(format!("{n}.mcap"));
-        let end = save(&mut pty, &file).window.end_ns;
-        later += usize::from(end > last);
-        last = last.max(end);
-        assert!(pty.is_full(), "somebody has read");
-        assert!(n < 100, "nothing is traced any more");
-        if later == 3 {
-            break;
-        }
-    }
-    send("TERM", pty.pid());
-    pty.ends_unread();
-    pty.freeze(false);
     pty.ended_well();
 }
 

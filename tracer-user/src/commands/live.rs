@@ -11,9 +11,9 @@ use std::{
 use anyhow::bail;
 
 use super::{
-    looks::Looks,
+    looks::{self, Looks},
     replay::stop_on_signals,
-    tracing::{self, Next, Task, Terms, Tracing},
+    tracing::{self, Left, Next, Task, Terms, Tracing},
 };
 use crate::{
     child::{Start, Stdout},
@@ -30,6 +30,10 @@ use crate::{
     },
 };
 
+/// Bytes of each CPU's buffer unless told otherwise. What this thread does beside emptying them, for the
+/// screen, it does in pieces of some milliseconds; `check`, which must lose nothing, has more.
+const BUFFER: u64 = 8 << 20;
+
 const ABOUT: &str = "Look at the running kernel: who runs where on which mm, and what is wrong";
 
 const LONG_ABOUT: &str = "\
@@ -45,7 +49,7 @@ and Health. Space stands still; the last minutes can be gone back to.
 const AFTER_HELP: &str = "\
 A command's own output is dropped: the screen is not its. When it has ended, or the time is over, \
 nothing is traced any more, and what was seen stays on the screen until q. If the command still runs at \
-q, it is asked to end (SIGTERM).
+q, it is asked to end (SIGTERM). What w is still saving at q is waited for; Ctrl-C gives it up.
 
 Exit codes, whatever was found (use check for a verdict):
   0  the user quit, or a signal ended it
@@ -75,20 +79,27 @@ pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
     terminal::require()?;
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
-    let terms =
-        Terms { stdout: Stdout::Nowhere, duration: None, hangup: false, buffer: None, quiet: true };
+    let terms = Terms {
+        stdout: Stdout::Nowhere,
+        duration: None,
+        hangup: false,
+        buffer: Some(BUFFER),
+        quiet: true,
+    };
     let make = |facts: &Facts| Watching::new(facts, &settings);
     let (watching, child) = tracing::run(&args.tracing, start, terms, make)?;
-    let mut ui = watching.ui;
+    let (mut ui, mut ran) = (watching.ui, Ok(()));
     if !ui.wants_to_quit() && !stop.load(Ordering::Relaxed) {
         // It ended by itself: what was seen can still be looked at.
         ui.app().say(Tone::Doubt, "tracing has ended, and nothing is attached any more");
-        ui.run(&stop)?;
+        ran = ui.run(&stop);
     }
-    drop(ui);
-    if let Some(child) = child {
-        child.say_goodbye()?;
-    }
+    ui.give_back();
+    let parted = child.map_or(Ok(()), Left::say_goodbye);
+    // Nothing is attached any more, so that this may take its time.
+    looks::finish_saving(ui.app(), &stop)?;
+    ran?;
+    parted?;
     Ok(Exit::Clean)
 }
 

@@ -1,10 +1,16 @@
 //! What the commands with a screen have in common: the options for how it looks.
 
-use std::path::PathBuf;
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use super::only::Only;
 use crate::tui::{
+    app::{App, Unsaved},
     config::{self, ConfigError, Settings},
+    machine::Machine,
     state::Screen,
     theme::Theme,
 };
@@ -55,4 +61,16 @@ impl Looks {
         settings.fps = self.fps.unwrap_or(settings.fps);
         Ok(settings)
     }
+}
+
+/// Waits for what is still being saved, with the terminal given back; says so on standard error. A signal
+/// from now on gives it up.
+///
+/// # Errors
+/// [`Unsaved`] if not all of it was written.
+pub(super) fn finish_saving(app: &mut App<impl Machine>, stop: &AtomicBool) -> Result<(), Unsaved> {
+    // The one that ended the run did not ask for that.
+    stop.store(false, Ordering::Relaxed);
+    // Who closed the terminal reads no words.
+    app.finish_saving(stop, &mut |words| _ = writeln!(io::stderr(), "unlazy: {words}"))
 }

@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context as _, bail};
 use ratatui::crossterm::event::Event;
 
-use super::{looks::Looks, recording};
+use super::{
+    looks::{self, Looks},
+    recording,
+};
 use crate::{
     exit::Exit,
     output::{Sink, Target},
@@ -36,7 +39,8 @@ Health, each as of any moment of the recording. Step by events, calls or finding
   unlazy replay trace.mcap --screen findings
   unlazy replay trace.mcap --filter 'mm=8 cpu=0-3'
 
-It begins at the recording's end. ? is help, ] goes to the next finding, q quits.";
+It begins at the recording's end. ? is help, ] goes to the next finding, q quits. What w is still saving \
+then is waited for; Ctrl-C gives it up.";
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -102,7 +106,10 @@ fn show(run: Vec<Part>, settings: &Settings) -> anyhow::Result<Exit> {
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
     let mut ui = Ui::open(App::new(Replay::new(run)?, settings), settings)?;
-    ui.run(&stop)?;
+    let ran = ui.run(&stop);
+    ui.give_back();
+    looks::finish_saving(ui.app(), &stop)?;
+    ran?;
     Ok(Exit::Clean)
 }
 

@@ -20,7 +20,7 @@ use tokio::{
 use crate::{
     child::{self, Identity, Prepared, Running, Start, Stdout},
     instance::Instance,
-    probes::{self, Options},
+    probes::{self, Options, rings::Wish},
     report::Command,
     session::{PERIOD, Session, SessionError, SyscallProbes, Vitals},
     stream::{Facts, Sink},
@@ -53,7 +53,8 @@ pub struct Tracing {
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     syscalls: SyscallProbes,
 
-    /// Bytes of buffer for each CPU, as 4MiB [default: 16MiB, for record 4MiB; at most 512MiB in all]
+    /// Bytes of buffer for each CPU, as 4MiB [default: 16MiB, for live 8MiB, for record 4MiB;
+    /// at most 512MiB in all]
     #[arg(long, value_name = "SIZE", value_parser = super::size)]
     buffer: Option<u64>,
 
@@ -90,7 +91,11 @@ impl Tracing {
     fn options(&self, terms: &Terms) -> Options {
         Options {
             btf: self.btf.clone(),
-            buffer: self.buffer.or(terms.buffer),
+            buffer: match (self.buffer, terms.buffer) {
+                (Some(asked), _) => Wish::Exactly(asked),
+                (None, Some(usual)) => Wish::AtMost(usual),
+                (None, None) => Wish::default(),
+            },
             debug: self.debug_programs,
             mode: self.mode.forced(),
             ..Options::default()

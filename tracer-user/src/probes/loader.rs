@@ -21,7 +21,7 @@ use super::{
     privileges::Privileges,
     program,
     refusal::{not_permitted, reason},
-    rings::{self, Ring, RingError},
+    rings::{self, Ring, RingError, Wish},
     slot::{ProbeState, Slot, State, SyncSite},
     table::{Field, Need, When},
     verifier,
@@ -34,8 +34,8 @@ pub struct Options {
     /// for trying out what happens where something is missing. It is no way to trace a kernel
     /// without BTF: the kernel itself needs its own to load a program.
     pub btf: Option<PathBuf>,
-    /// Bytes of buffer for each CPU.
-    pub buffer: Option<u64>,
+    /// How large the buffers are to be.
+    pub buffer: Wish,
     /// Let the programs say on stderr what they find odd.
     pub debug: bool,
     /// The mode to use; `None` for full mode where this kernel allows it, else tracepoint mode.

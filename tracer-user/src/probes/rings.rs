@@ -54,18 +54,35 @@ pub enum RingError {
     Object(String),
 }
 
+/// How large the buffers are to be, in bytes for each CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// So much, however many CPUs there are: somebody asked for it.
+    Exactly(u64),
+    /// So much, but no more than [`DEFAULT_TOTAL`] for all of them.
+    AtMost(u64),
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self::AtMost(DEFAULT.into())
+    }
+}
+
 /// The size for each online CPU, in bytes: a power of two, as the kernel wants it.
 #[must_use]
-pub fn size_for(online: usize, wanted: Option<u64>) -> u32 {
-    let wanted =
-        wanted.unwrap_or_else(|| (DEFAULT_TOTAL / online.max(1) as u64).min(u64::from(DEFAULT)));
+pub fn size_for(online: usize, wish: Wish) -> u32 {
+    let wanted = match wish {
+        Wish::Exactly(wanted) => wanted,
+        Wish::AtMost(wanted) => wanted.min(DEFAULT_TOTAL / online.max(1) as u64),
+    };
     let wanted = u32::try_from(wanted).unwrap_or(MAX).clamp(MIN, MAX);
     // Rounded down: the largest power of two that is no more than what was asked for.
     1 << wanted.ilog2()
 }
 
-/// Creates the buffers and hands them to the programs. `wanted` is in bytes for each CPU.
-pub(super) fn create(ebpf: &mut Ebpf, wanted: Option<u64>) -> Result<Vec<Ring>, RingError> {
+/// Creates the buffers and hands them to the programs.
+pub(super) fn create(ebpf: &mut Ebpf, wish: Wish) -> Result<Vec<Ring>, RingError> {
     let possible =
         nr_cpus().map_err(|(what, error)| RingError::Cpus(format!("{what}: {error}")))?;
     let online =
@@ -76,7 +93,7 @@ pub(super) fn create(ebpf: &mut Ebpf, wanted: Option<u64>) -> Result<Vec<Ring>, 
     let object = |error: &dyn ToString| RingError::Object(error.to_string());
     let map = ebpf.map_mut("RINGS").ok_or_else(|| object(&"it isn't there"))?;
     let mut rings = ArrayOfMaps::<_, MapData>::try_from(map).map_err(|error| object(&error))?;
-    let full = size_for(online.len(), wanted);
+    let full = size_for(online.len(), wish);
     (0..possible as u32)
         .map(|cpu| {
             let size = if online.contains(&cpu) { full } else { MIN };
@@ -96,19 +113,25 @@ mod tests {
 
     #[test]
     fn sizes_are_powers_of_two_within_the_budget() {
-        assert_eq!(size_for(2, None), 16 << 20);
-        assert_eq!(size_for(32, None), 16 << 20);
-        assert_eq!(size_for(33, None), 8 << 20);
-        assert_eq!(size_for(256, None), 2 << 20);
-        assert_eq!(size_for(1024, None), 512 << 10);
-        assert_eq!(size_for(0, None), 16 << 20);
+        let usual = |online| size_for(online, Wish::default());
+        assert_eq!(usual(2), 16 << 20);
+        assert_eq!(usual(32), 16 << 20);
+        assert_eq!(usual(33), 8 << 20);
+        assert_eq!(usual(256), 2 << 20);
+        assert_eq!(usual(1024), 512 << 10);
+        assert_eq!(usual(0), 16 << 20);
+        assert_eq!(size_for(2, Wish::AtMost(4 << 20)), 4 << 20);
+        assert_eq!(size_for(128, Wish::AtMost(4 << 20)), 4 << 20);
+        assert_eq!(size_for(256, Wish::AtMost(4 << 20)), 2 << 20);
     }
 
     #[test]
-    fn a_wish_is_rounded_down_and_kept_in_bounds() {
-        assert_eq!(size_for(2, Some(3 << 20)), 2 << 20);
-        assert_eq!(size_for(2, Some(1)), MIN);
-        assert_eq!(size_for(2, Some(u64::MAX)), MAX);
-        assert_eq!(size_for(2, Some(64 << 20)), 64 << 20);
+    fn what_was_asked_for_is_rounded_down_and_kept_in_bounds() {
+        let asked = |wanted| size_for(2, Wish::Exactly(wanted));
+        assert_eq!(asked(3 << 20), 2 << 20);
+        assert_eq!(asked(1), MIN);
+        assert_eq!(asked(u64::MAX), MAX);
+        assert_eq!(asked(64 << 20), 64 << 20);
+        assert_eq!(size_for(256, Wish::Exactly(16 << 20)), 16 << 20);
     }
 }

@@ -11,6 +11,8 @@
 //! All that is read goes to a [`Sink`], which judges it or writes it down; a session does neither.
 
 mod clock;
+mod facts;
+mod lost;
 mod prime;
 mod promises;
 mod syscalls;
@@ -19,19 +21,23 @@ mod watch;
 
 use std::{io, time::Duration};
 
-use tracer_common::{model::Config, wire::Kind};
-
 use crate::{
     kernel,
-    probes::{self, LoadError, Missed, Options, Probes, State, table::Missing},
-    report::{self, Attach, Command, Mode},
+    probes::{self, LoadError, Missed, Options},
+    report::{self, Command, Mode},
     source::{Source, SourceError, live::Live},
-    stream::{Closing, Facts, Judging, Loss, MissedRuns, Opening, Origin, Sink, TaskName},
+    stream::{Closing, Facts, Opening, Sink},
 };
 
 pub(crate) use clock::{cpu_time, rss_kib};
 
-use self::{clock::now, promises::Promises, syscalls::Syscalls, watch::Watch};
+use self::{
+    clock::now,
+    facts::{losses, probe_states},
+    lost::{disturbed, lost_by_probe, since},
+    syscalls::Syscalls,
+    watch::Watch,
+};
 pub use syscalls::When as SyscallProbes;
 pub use vitals::Vitals;
 
@@ -104,7 +110,7 @@ impl Session {
         let audit = promises::read();
         live.probes().attach()?;
         let promises = promises::keep(audit, live.probes());
-        let facts = facts(kernel, live.probes(), &promises, possible, online);
+        let facts = facts::facts(kernel, live.probes(), &promises, possible, online);
         Ok(Self {
             watch: Watch::new(possible, &facts.cpus_online),
             live,
@@ -298,141 +304,4 @@ impl Session {
             ring_high_water,
         }
     }
-}
-
-/// What holds throughout the run, now that the probes are attached.
-fn facts(
-    kernel: report::Kernel,
-    probes: &mut Probes,
-    promises: &Promises,
-    possible: u32,
-    online: Vec<u32>,
-) -> Facts {
-    let boot_id = kernel::boot_id();
-    let started = now();
-    let tasks = match kernel::in_initial_pid_ns() {
-        // The numbers there are not the kernel's.
-        Some(false) => Vec::new(),
-        _ => kernel::tasks().into_iter().flatten().collect(),
-    };
-    Facts {
-        unlazy: env!("CARGO_PKG_VERSION").to_owned(),
-        run: format!(
-            "{}-{started:x}-{:x}",
-            boot_id.as_deref().unwrap_or("unknown"),
-            std::process::id()
-        ),
-        part: 0,
-        joined: false,
-        origin: Origin::Probes,
-        mode: match probes.mode() {
-            probes::Mode::Tracepoint => Mode::Tracepoint,
-            probes::Mode::Full => Mode::Full,
-        },
-        boot_id,
-        clock: report::Window::default().clock,
-        started_ns: started,
-        to_realtime_ns: clock::to_realtime(),
-        argv: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
-        cpus_possible: possible,
-        cpus_online: online,
-        judging: Judging::from(&config(&kernel, probes, promises)),
-        probes: probe_states(probes),
-        text_audit: promises.told(),
-        offsets: probes
-            .offsets()
-            .iter()
-            .map(|(field, &offset)| (field.info().path.to_owned(), offset))
-            .collect(),
-        tasks: tasks
-            .into_iter()
-            .map(|task| TaskName { tid: task.tid, tgid: task.tgid, comm: task.comm })
-            .collect(),
-        functions: std::collections::BTreeMap::new(),
-        kernel,
-    }
-}
-
-/// What the model must know of this kernel and of the probes, now that they are attached.
-fn config(kernel: &report::Kernel, probes: &mut Probes, promises: &Promises) -> Config {
-    let states = probes.states();
-    let has = |name: &str| {
-        states.iter().any(|state| state.probe.name == name && state.state == State::Attached)
-    };
-    Config {
-        pti: kernel.pti.unwrap_or(false),
-        fred: kernel.fred.unwrap_or(false),
-        invlpgb: kernel.invlpgb.unwrap_or(false),
-        // Unknown counts as the kernel's own: without a hypervisor there is no other.
-        pv_flush: kernel.flush_tlb_multi.as_deref().is_some_and(|whose| whose != "native"),
-        sees_cr3: has("tlb_flush"),
-        // Before 6.5 a probe on the handler itself takes the tracepoint's place.
-        sees_csd: has("csd_function_entry") || has("ipi_sync_core"),
-        syscall_exit: promises.syscall_exit(),
-        finish_task_switch: promises.finish_task_switch,
-        ipi_sync_core: promises.ipi_sync_core,
-        kthread_use_mm: promises.kthread_use_mm,
-        ..Config::default()
-    }
-}
-
-fn probe_states(probes: &Probes) -> Vec<report::Probe> {
-    probes
-        .states()
-        .into_iter()
-        .map(|state| report::Probe {
-            name: state.probe.name.to_owned(),
-            kind: state.probe.kind.name().to_owned(),
-            state: match state.state {
-                State::Attached => Attach::Attached,
-                State::Skipped => Attach::Skipped,
-                State::Failed => Attach::Failed,
-            },
-            why: state.why,
-        })
-        .collect()
-}
-
-fn losses(probes: &Probes) -> Vec<Loss> {
-    let losses = probes.losses().into_iter();
-    losses
-        .map(|loss| Loss { name: loss.name.to_owned(), lost: loss.lost.to_owned(), why: loss.why })
-        .collect()
-}
-
-/// What was missed since `before`.
-fn since(before: &[Missed], now: Vec<Missed>) -> Vec<MissedRuns> {
-    now.into_iter()
-        .filter_map(|Missed { probe, count }| {
-            let earlier = before.iter().find(|missed| missed.probe.name == probe.name);
-            let count = count.saturating_sub(earlier.map_or(0, |missed| missed.count));
-            (count > 0).then(|| MissedRuns {
-                probe: probe.name.to_owned(),
-                gives: probe.gives.to_owned(),
-                count,
-                lost: probe.missing == Missing::Lost,
-            })
-        })
-        .collect()
-}
-
-/// Readings of the kernel's variables that were thrown away.
-fn disturbed(counters: &[probes::CpuCounters]) -> u64 {
-    counters.iter().map(|cpu| cpu.disturbed).sum()
-}
-
-/// Records that found no room since `before`, by the name of their kind.
-fn lost_by_probe(
-    counters: &[probes::CpuCounters],
-    before: &[u64; probes::LOST_KINDS],
-) -> std::collections::BTreeMap<String, u64> {
-    let mut lost = std::collections::BTreeMap::new();
-    for (kind, before) in before.iter().enumerate() {
-        let now: u64 = counters.iter().map(|cpu| cpu.lost[kind]).sum();
-        if now > *before {
-            let name = Kind::from_u16(kind as u16).map_or("unknown", Kind::name);
-            lost.insert(name.to_owned(), now - before);
-        }
-    }
-    lost
 }

@@ -6,9 +6,8 @@
 //! ```
 
 use std::{
-    collections::VecDeque,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -18,10 +17,13 @@ use super::{
     cost::Meter,
     desk::{Desk, Run, lock},
     kept::Kept,
-    place::{Batches, Place, Roll},
+    place::{Place, Roll},
     player::{Blocks, Extent},
     replay::{explain_with, step_by},
-    save, shot,
+    ring::{Ring, locked},
+    save::Span,
+    saver::Saver,
+    shot,
     tell::Telling,
 };
 use crate::{
@@ -30,9 +32,9 @@ use crate::{
     judge::{Judge, Opens},
     session::Vitals,
     stream::{Closing, Facts, Opening, Sink},
-    trace::{Batch, Composer, Packed},
+    trace::{Batch, Composer},
     tui::{
-        machine::{Direction, Explained, Machine, Moved, Progress, Saved, Step},
+        machine::{Direction, Explained, Machine, Moved, Progress, SaveEnd, Step},
         snapshot::{Cost, Moment, Snapshot},
     },
 };
@@ -42,43 +44,7 @@ const RING: usize = 32 << 20;
 /// What the checkpoints beside them may take.
 const CHECKPOINTS: usize = 16 << 20;
 
-/// The last batches.
-struct Ring {
-    first: u64,
-    batches: VecDeque<Arc<Packed>>,
-    bytes: usize,
-    budget: usize,
-}
-
-impl Ring {
-    fn next(&self) -> u64 {
-        self.first + self.batches.len() as u64
-    }
-
-    /// Takes another; the oldest go.
-    fn push(&mut self, packed: Packed) {
-        self.bytes += packed.len();
-        self.batches.push_back(Arc::new(packed));
-        while self.bytes > self.budget
-            && let Some(oldest) = self.batches.pop_front()
-        {
-            self.bytes -= oldest.len();
-            self.first += 1;
-        }
-    }
-
-    fn from(&self, number: u64) -> Batches {
-        let skip = number.saturating_sub(self.first);
-        let rest = self.batches.iter().skip(usize::try_from(skip).unwrap_or(usize::MAX));
-        Batches { next: self.first.max(number), rest: rest.cloned().collect() }
-    }
-}
-
 type HandOn = Box<dyn FnMut(Batch) -> Result<(), Batch>>;
-
-fn locked(ring: &Mutex<Ring>) -> std::sync::MutexGuard<'_, Ring> {
-    ring.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A live run: hand it what the session reads, and ask it for any moment of late.
 pub struct Live {
@@ -94,6 +60,7 @@ pub struct Live {
     /// Tracing has ended.
     ended: bool,
     filter: Filter,
+    saver: Saver,
     telling: Option<Telling>,
     shown: Option<Snapshot>,
     fresh: bool,
@@ -109,8 +76,7 @@ impl Live {
     }
 
     pub(super) fn with(facts: &Facts, ring: usize, budget: usize, spacing: u64) -> Self {
-        let ring = Ring { first: 0, batches: VecDeque::new(), bytes: 0, budget: ring };
-        let ring = Arc::new(Mutex::new(ring));
+        let ring = Arc::new(Mutex::new(Ring::new(ring)));
         let hand_on: HandOn = {
             let ring = Arc::clone(&ring);
             // If there is no memory for it, the composer marks the gap.
@@ -144,6 +110,7 @@ impl Live {
             follows: true,
             ended: false,
             filter: Filter::default(),
+            saver: Saver::new(),
             telling: None,
             shown: None,
             fresh: false,
@@ -168,6 +135,11 @@ impl Live {
     /// The whole run's findings and events so far, and what was lost.
     pub fn progress_counts(&self) -> (u64, u64, u64) {
         self.head.progress()
+    }
+
+    #[cfg(test)]
+    pub(super) fn save_to(&mut self, saver: Saver) {
+        self.saver = saver;
     }
 
     #[cfg(test)]
@@ -396,7 +368,15 @@ impl Machine for Live {
         self.filter = filter.clone();
     }
 
-    fn save(&mut self, span: (u64, u64), path: &Path) -> Result<Saved, String> {
-        save::save(&self.desk.run, span, path)
+    fn save(&mut self, span: (u64, u64), path: &Path) -> Result<(), String> {
+        self.saver.save(Span::of(&self.desk.run, span)?, path)
+    }
+
+    fn saved(&mut self) -> Option<SaveEnd> {
+        self.saver.saved()
+    }
+
+    fn saving(&self) -> usize {
+        self.saver.saving()
     }
 }

@@ -9,6 +9,8 @@
 //! The first pass over a run judges it as `unlazy report` does. What it keeps is small: a checkpoint
 //! is the judge's state without the records that wait in it, packed; these are read again where one is
 //! taken up. A live run is kept the same way, in memory, as far back as there is room.
+//!
+//! What is to be saved is written by a thread of its own, which a slow disk may hold up.
 
 mod checkpoint;
 mod collect;
@@ -20,7 +22,9 @@ mod pass;
 mod place;
 mod player;
 mod replay;
+mod ring;
 mod save;
+mod saver;
 mod shot;
 mod subject;
 mod tell;

@@ -17,7 +17,9 @@ use super::{
     pass,
     place::{self, Place},
     player::Player,
-    save, shot, subject,
+    save::Span,
+    saver::Saver,
+    shot, subject,
     tell::Telling,
 };
 use crate::{
@@ -25,7 +27,7 @@ use crate::{
     filter::Filter,
     trace::{self, Part, TraceError},
     tui::{
-        machine::{Direction, Explained, Machine, Moved, Progress, Saved, Step},
+        machine::{Direction, Explained, Machine, Moved, Progress, SaveEnd, Step},
         snapshot::{Moment, Snapshot},
     },
 };
@@ -43,6 +45,7 @@ pub struct Replay {
     chunks: Vec<(usize, u64, u64)>,
     span: (u64, u64),
     filter: Filter,
+    saver: Saver,
     telling: Option<Telling>,
     shown: Option<Snapshot>,
     news: (Instant, u64),
@@ -104,6 +107,7 @@ impl Replay {
             chunks,
             span: (facts.started_ns, last.max(facts.started_ns)),
             filter: Filter::default(),
+            saver: Saver::new(),
             telling: None,
             shown: None,
             news: (Instant::now(), 0),
@@ -112,6 +116,11 @@ impl Replay {
         };
         replay.live();
         Ok(replay)
+    }
+
+    #[cfg(test)]
+    pub(super) fn save_to(&mut self, saver: Saver) {
+        self.saver = saver;
     }
 
     /// Where to begin to read for a moment that the pass is far from; `None` if it is not.
@@ -257,8 +266,16 @@ impl Machine for Replay {
         self.filter = filter.clone();
     }
 
-    fn save(&mut self, span: (u64, u64), path: &Path) -> Result<Saved, String> {
-        save::save(&self.desk.run, span, path)
+    fn save(&mut self, span: (u64, u64), path: &Path) -> Result<(), String> {
+        self.saver.save(Span::of(&self.desk.run, span)?, path)
+    }
+
+    fn saved(&mut self) -> Option<SaveEnd> {
+        self.saver.saved()
+    }
+
+    fn saving(&self) -> usize {
+        self.saver.saving()
     }
 }
 

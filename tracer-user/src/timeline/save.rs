@@ -2,23 +2,27 @@
 
 use std::{
     cell::RefCell,
-    fs::{self, File},
-    io::{self, BufWriter},
-    path::Path,
+    io::{self, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tracer_common::model;
 
 use super::{
+    checkpoint::Checkpoint,
     collect::Collector,
     desk::{Run, lock},
-    player::Goal,
+    place::Roll,
+    player::{Goal, Played, Player},
 };
 use crate::{
+    engine::Told,
     judge::Judge,
     stream::{Closing, Facts, Opening, Sink, TaskName},
-    trace::{Batch, Composer, Piece, Writer, hand_on},
-    tui::machine::Saved,
+    trace::{Batch, Composer, Part, Piece, Writer, hand_on},
 };
 
 /// Takes what lies in a span, and leaves out the rest.
@@ -59,7 +63,7 @@ impl<F: FnMut(Batch) -> Result<(), Batch>> Sink for Cut<F> {
 }
 
 /// Facts for a recording that begins in the middle, where the judge is now.
-fn facts(judge: &Judge<Collector>) -> Facts {
+fn joining(judge: &Judge<Collector>) -> Facts {
     let engine = judge.engine();
     let task = |(tid, tgid, comm): (u32, u32, &str)| TaskName { tid, tgid, comm: comm.to_owned() };
     let mut tasks: Vec<_> = engine.named_tasks().map(task).collect();
@@ -68,89 +72,111 @@ fn facts(judge: &Judge<Collector>) -> Facts {
     Facts { part: 0, joined: true, tasks, functions: functions.collect(), ..judge.facts().clone() }
 }
 
-/// Writes what lies between two moments to a file that is not there yet.
-///
-/// # Errors
-/// Why not, in words.
-pub(super) fn save(run: &Run, (from, to): (u64, u64), path: &Path) -> Result<Saved, String> {
-    if from > to {
-        return Err("the span ends before it begins".to_owned());
-    }
-    let checkpoint = {
-        let kept = lock(&run.kept);
-        kept.checkpoints.by_time(from).or_else(|| kept.checkpoints.first()).cloned()
-    };
-    let checkpoint = checkpoint.ok_or("nothing has been read yet")?;
-    let mut player = run.resume(&checkpoint)?;
-    let words = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    player.play(Goal::Time(from), &mut || false).map_err(|error| error.to_string())?;
-    let judge = player.into_judge();
+/// A span that is to be saved, with all that this takes: what a live run forgets meanwhile is kept for it.
+pub(super) struct Span {
+    from: u64,
+    to: u64,
+    facts: Arc<Facts>,
+    parts: Option<Arc<[Part]>>,
+    told: Vec<Arc<Told>>,
+    /// The last before the span.
+    checkpoint: Arc<Checkpoint>,
+    /// From that checkpoint to the span.
+    lead: Box<dyn Roll>,
+    /// From that checkpoint once more, through the span.
+    roll: Box<dyn Roll>,
+}
 
-    let file = File::create_new(path).map_err(|error| words(&error))?;
-    let result = (|| {
-        let to_file = BufWriter::new(file);
-        let writer = Writer::new(to_file, &facts(&judge), from)?;
-        write(run, &checkpoint, writer, &judge, (from, to))
-    })();
-    match result {
-        Ok(events) => {
-            let bytes = fs::metadata(path).map_or(0, |meta| meta.len());
-            Ok(Saved { events, bytes })
+impl Span {
+    /// What lies between two moments of a run.
+    ///
+    /// # Errors
+    /// Why it can't be had, in words.
+    pub(super) fn of(run: &Run, (from, to): (u64, u64)) -> Result<Self, String> {
+        if from > to {
+            return Err("the span ends before it begins".to_owned());
         }
-        Err(error) => {
-            // Half of it is of no use to anybody.
-            let _ = fs::remove_file(path);
-            Err(words(&error))
+        let (checkpoint, told) = {
+            let kept = lock(&run.kept);
+            let all = &kept.checkpoints;
+            (all.by_time(from).or_else(|| all.first()).cloned(), kept.told.clone())
+        };
+        let checkpoint = checkpoint.ok_or("nothing has been read yet")?;
+        Ok(Self {
+            from,
+            to,
+            facts: Arc::clone(&run.facts),
+            parts: run.parts.clone(),
+            told,
+            lead: (run.open)(checkpoint.from),
+            roll: (run.open)(checkpoint.from),
+            checkpoint,
+        })
+    }
+
+    /// Writes it as a trace; how many events it has. `stop` gives it up.
+    ///
+    /// # Errors
+    /// If it can't be read or written, or was given up.
+    pub(super) fn write(self, to: impl Write, stop: &AtomicBool) -> io::Result<u64> {
+        let Self { from, to: until, facts, parts, told, checkpoint, lead, mut roll } = self;
+        let judge = checkpoint.judge(&facts, &told).map_err(io::Error::other)?;
+        let mut player = Player::resume(judge, &checkpoint, lead, parts);
+        let mut stopped = || stop.load(Ordering::Relaxed);
+        let played = player.play(Goal::Time(from), &mut stopped).map_err(io::Error::other)?;
+        if played == Played::Paused {
+            return Err(given_up());
         }
+        let judge = player.into_judge();
+
+        let writer = RefCell::new(Writer::new(to, &joining(&judge), from)?);
+        let failed = RefCell::new(None);
+        let hand = |batch: Batch| {
+            if let Err(error) = writer.borrow_mut().write(&batch) {
+                failed.borrow_mut().get_or_insert(error);
+            }
+            Ok(())
+        };
+        let composer = Composer::new(facts.cpus_possible, hand);
+        let mut cut = Cut { composer, from, to: until, events: 0, over: false };
+        if judge.engine().traces_syscalls() {
+            cut.composer.syscall_probes(from, true);
+        }
+        let mut message = checkpoint.from.message;
+        while !cut.over && failed.borrow().is_none() {
+            if stop.load(Ordering::Relaxed) {
+                return Err(given_up());
+            }
+            match roll.next().map_err(io::Error::other)? {
+                Some(Piece::Chunk(_, _, chunk)) => {
+                    for index in message..chunk.len() {
+                        if let Some((topic, _, data)) = chunk.message(index)
+                            && !cut.over
+                        {
+                            // What is damaged is left out, as everywhere.
+                            let _ = hand_on(topic, data, &mut cut, &mut 0);
+                        }
+                    }
+                    message = 0;
+                }
+                Some(_) => message = 0,
+                None => break,
+            }
+        }
+        let probes = judge.closing().map_or(&facts.probes, |closing| &closing.probes).clone();
+        cut.composer.closed(&Closing { end_ns: until, probes, ..Closing::default() });
+        let events = cut.events;
+        drop(cut);
+        if let Some(error) = failed.into_inner() {
+            return Err(error);
+        }
+        writer.into_inner().finish()?;
+        Ok(events)
     }
 }
 
-fn write(
-    run: &Run,
-    checkpoint: &super::checkpoint::Checkpoint,
-    writer: Writer<BufWriter<File>>,
-    judge: &Judge<Collector>,
-    (from, to): (u64, u64),
-) -> io::Result<u64> {
-    let writer = RefCell::new(writer);
-    let failed = RefCell::new(None);
-    let hand = |batch: Batch| {
-        if let Err(error) = writer.borrow_mut().write(&batch) {
-            failed.borrow_mut().get_or_insert(error);
-        }
-        Ok(())
-    };
-    let composer = Composer::new(run.facts.cpus_possible, hand);
-    let mut cut = Cut { composer, from, to, events: 0, over: false };
-    if judge.engine().traces_syscalls() {
-        cut.composer.syscall_probes(from, true);
-    }
-    let mut roll = (run.open)(checkpoint.from);
-    let mut message = checkpoint.from.message;
-    while !cut.over {
-        match roll.next().map_err(io::Error::other)? {
-            Some(Piece::Chunk(_, _, chunk)) => {
-                for index in message..chunk.len() {
-                    if let Some((topic, _, data)) = chunk.message(index)
-                        && !cut.over
-                    {
-                        // What is damaged is left out, as everywhere.
-                        let _ = hand_on(topic, data, &mut cut, &mut 0);
-                    }
-                }
-                message = 0;
-            }
-            Some(_) => message = 0,
-            None => break,
-        }
-    }
-    let probes = judge.closing().map_or(&run.facts.probes, |closing| &closing.probes).clone();
-    cut.composer.closed(&Closing { end_ns: to, probes, ..Closing::default() });
-    let events = cut.events;
-    drop(cut);
-    if let Some(error) = failed.into_inner() {
-        return Err(error);
-    }
-    writer.into_inner().finish()?;
-    Ok(events)
+/// Nobody waits for it any more.
+pub(super) fn given_up() -> io::Error {
+    // Not `Interrupted`, after which writing is tried again.
+    io::Error::other("it was given up")
 }

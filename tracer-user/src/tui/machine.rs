@@ -1,6 +1,9 @@
 //! The time machine behind the screens: what they ask of it, live or recorded.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::snapshot::Snapshot;
 use crate::{
@@ -64,6 +67,15 @@ pub struct Saved {
     pub bytes: u64,
 }
 
+/// What came of saving a span.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaveEnd {
+    /// Where it was to go.
+    pub path: PathBuf,
+    /// What was saved, or why nothing was, in words; there is no file then.
+    pub result: Result<Saved, String>,
+}
+
 /// Hands out snapshots of any moment that it has.
 ///
 /// No call may take longer than a frame (some milliseconds): what takes longer is done piece by piece
@@ -111,9 +123,17 @@ pub trait Machine {
     /// Which events, calls and findings count for steps and lists.
     fn set_filter(&mut self, filter: &Filter);
 
-    /// Writes what lies between two moments, as a trace.
+    /// Begins to write what lies between two moments, as a trace, to a file that is not there yet. It
+    /// does not wait for the disk: what came of it is for [`Machine::saved`] to tell.
     ///
     /// # Errors
-    /// Why not, in words.
-    fn save(&mut self, span: (u64, u64), path: &Path) -> Result<Saved, String>;
+    /// Why it is not begun, in words.
+    fn save(&mut self, span: (u64, u64), path: &Path) -> Result<(), String>;
+
+    /// What came of the next span that was being saved, once it is known.
+    fn saved(&mut self) -> Option<SaveEnd>;
+
+    /// How many spans are being saved, those included whose end is known and was not asked for yet.
+    /// A machine that is dropped gives them up.
+    fn saving(&self) -> usize;
 }

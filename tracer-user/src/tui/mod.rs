@@ -22,6 +22,8 @@ pub mod theme;
 pub mod view;
 
 #[cfg(test)]
+mod fake;
+#[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod tests;

@@ -1,20 +1,14 @@
-//! Snapshots and a machine made for tests.
+//! Snapshots made for tests.
 
-use std::{cell::Cell, collections::BTreeMap, path::Path, rc::Rc, time::Duration};
+use std::collections::BTreeMap;
 
-use super::{
-    machine::{Direction, Explained, Machine, Moved, Progress, Saved, Step},
-    snapshot::{
-        Asid, CallKind, CallRow, Cover, CpuRow, FindingRow, Health, IpiCell, IpiSender, Ipis,
-        LeftAlone, MmRow, Moment, Owed, Place, Received, Slice, Snapshot, Timeline, Totals,
-    },
+use super::snapshot::{
+    Asid, CallKind, CallRow, Cover, CpuRow, FindingRow, Health, IpiCell, IpiSender, Ipis,
+    LeftAlone, MmRow, Moment, Owed, Place, Received, Slice, Snapshot, Timeline, Totals,
 };
 use crate::{
-    explain::{Ask, Call},
-    filter::Filter,
-    judge::recorded,
+    explain::Call,
     report::{self, ChainLink, Evidence, LastSync, Mode, Severity},
-    trace::{self, Range},
 };
 
 /// The first moment of all samples.
@@ -308,136 +302,5 @@ pub(super) fn many_cpus(cpus: u32) -> Snapshot {
         owners: BTreeMap::from([(20, "java/400".to_owned()), (21, "node/500".to_owned())]),
         timeline: two.timeline,
         ..Snapshot::default()
-    }
-}
-
-/// What a golden trace comes to at its end.
-pub(super) fn golden(name: &str) -> (Snapshot, Vec<trace::Part>) {
-    let path = format!("{}/tests/data/golden/{name}.mcap", env!("CARGO_MANIFEST_DIR"));
-    let parts = vec![trace::open(Path::new(&path)).expect("a golden trace")];
-    let report = recorded::judge(&parts, Range::default()).expect("it is judged").report;
-    let cpus = report.cpus.iter().map(|cpu| CpuRow { state: cpu.clone(), ..CpuRow::default() });
-    let inconclusive = report.rules.iter().map(|rule| rule.inconclusive).sum();
-    let snapshot = Snapshot {
-        moment: Moment {
-            source: format!("{name}.mcap"),
-            at_ns: report.window.end_ns,
-            first_ns: report.window.start_ns,
-            last_ns: report.window.end_ns,
-            mode: report.mode,
-            ..Moment::default()
-        },
-        totals: Totals {
-            events: report.events.total,
-            findings: report.findings_total,
-            inconclusive,
-            ..Totals::default()
-        },
-        cpus: cpus.collect(),
-        findings: (1..)
-            .zip(&report.findings)
-            .map(|(number, finding)| FindingRow { number, finding: finding.clone() })
-            .collect(),
-        findings_omitted: report.findings_omitted,
-        ..Snapshot::default()
-    };
-    (snapshot, parts)
-}
-
-/// What was asked of a [`Fake`].
-pub(super) type Log = Rc<std::cell::RefCell<Vec<String>>>;
-
-/// A machine that shows one snapshot and writes down what is asked of it.
-pub(super) struct Fake {
-    pub(super) snapshot: Snapshot,
-    pub(super) live: Option<Cell<bool>>,
-    pub(super) log: Log,
-    pub(super) explained: Explained,
-    pub(super) moves: Moved,
-}
-
-impl Fake {
-    pub(super) fn new(snapshot: Snapshot) -> Self {
-        Self {
-            snapshot,
-            live: None,
-            log: Log::default(),
-            explained: Explained::Working,
-            moves: Moved::Yes,
-        }
-    }
-
-    fn log(&self, what: impl Into<String>) {
-        self.log.borrow_mut().push(what.into());
-    }
-}
-
-impl Machine for Fake {
-    fn work(&mut self, _: Duration) -> bool {
-        false
-    }
-
-    fn busy(&self) -> bool {
-        false
-    }
-
-    fn snapshot(&mut self) -> Snapshot {
-        self.snapshot.clone()
-    }
-
-    fn span(&self) -> (u64, u64) {
-        (self.snapshot.moment.first_ns, self.snapshot.moment.last_ns)
-    }
-
-    fn seek(&mut self, ts: u64) {
-        self.snapshot.moment.at_ns = ts;
-        self.log(format!("seek {}", ts - FIRST));
-    }
-
-    fn step(&mut self, step: Step, direction: Direction) -> Moved {
-        self.log(format!("{step:?} {direction:?}"));
-        self.moves.clone()
-    }
-
-    fn can_live(&self) -> bool {
-        self.live.is_some()
-    }
-
-    fn is_live(&self) -> bool {
-        self.live.as_ref().is_some_and(Cell::get)
-    }
-
-    fn live(&mut self) {
-        if let Some(live) = &self.live {
-            live.set(true);
-        }
-        self.log("live");
-    }
-
-    fn pause(&mut self) {
-        if let Some(live) = &self.live {
-            live.set(false);
-        }
-        self.log("pause");
-    }
-
-    fn progress(&self) -> Option<Progress> {
-        None
-    }
-
-    fn explain(&mut self, ask: Ask) -> Explained {
-        self.log(format!("explain {ask:?}"));
-        self.explained.clone()
-    }
-
-    fn set_filter(&mut self, filter: &Filter) {
-        if !filter.is_empty() {
-            self.log(format!("filter {filter}"));
-        }
-    }
-
-    fn save(&mut self, span: (u64, u64), path: &Path) -> Result<Saved, String> {
-        self.log(format!("save {} {} {}", span.0 - FIRST, span.1 - FIRST, path.display()));
-        Ok(Saved { events: 5, bytes: 500 })
     }
 }

@@ -102,11 +102,20 @@ pub struct Ui<M> {
     drawn: Option<Instant>,
 }
 
+impl<M> Ui<M> {
+    /// Gives the terminal back; nothing is drawn any more. What is behind the screen stays.
+    pub fn give_back(&mut self) {
+        if TAKEN.load(Ordering::SeqCst) {
+            // What was copied is to arrive, where anything does.
+            let _ = self.outlet.drain(PARTING);
+        }
+        give_back();
+    }
+}
+
 impl<M> Drop for Ui<M> {
     fn drop(&mut self) {
-        // What was copied is to arrive, where anything does.
-        let _ = self.outlet.drain(PARTING);
-        give_back();
+        self.give_back();
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
         object,
         plan::Plan,
         privileges::Privileges,
-        rings,
+        rings::{self, Wish},
         table::{Need, PROBES},
     },
 };
@@ -132,7 +132,7 @@ fn short(why: &LoadError) -> &'static str {
 fn try_out(plan: &Plan, btf: Option<&Path>) -> (Vec<ProbeLine>, Modes) {
     let options = Options {
         btf: btf.map(Path::to_owned),
-        buffer: Some(u64::from(rings::MIN)),
+        buffer: Wish::Exactly(u64::from(rings::MIN)),
         verifier: true,
         ..Options::default()
     };

@@ -1,13 +1,19 @@
 //! Scripts of keys, and what comes of them.
 
-use std::cell::Cell;
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use ratatui::crossterm::event::{Event, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::{app, press, show};
 use crate::tui::{
-    machine::Moved,
-    samples::{self, Fake, Log},
+    app::Unsaved,
+    fake::{Fake, Log},
+    machine::{Moved, Saved},
+    samples,
     state::{Popup, Screen},
 };
 
@@ -163,7 +169,60 @@ fn marks_are_a_span_to_save() {
     press(&mut app, "w ctrl-u out.mcap enter");
     let asked = asked(&log);
     assert_eq!(asked.last().map(String::as_str), Some("save 0 1500000000 out.mcap"), "{asked:?}");
+    assert!(show(&mut app, "80x24").contains("saving out.mcap"));
+    app.work(Duration::ZERO);
     assert!(show(&mut app, "80x24").contains("5 events, 500 bytes in out.mcap"));
+}
+
+#[test]
+fn what_could_not_be_saved_is_told() {
+    let mut fake = Fake::new(samples::two_cpus());
+    fake.disk = Some(Err("out.mcap: there is no room".to_owned()));
+    let (mut app, _) = started(fake);
+    press(&mut app, "w ctrl-u out.mcap enter");
+    app.work(Duration::ZERO);
+    assert!(show(&mut app, "80x24").contains("not saved: out.mcap: there is no room"));
+}
+
+/// Has the user quit while a span is being saved to a disk that does this; what is said, and what comes
+/// of it.
+fn quit_while_saving(
+    disk: Option<Result<Saved, String>>,
+    stop: &AtomicBool,
+) -> (Vec<String>, Result<(), Unsaved>) {
+    let mut fake = Fake::new(samples::two_cpus());
+    fake.disk = disk;
+    let (mut app, _) = started(fake);
+    press(&mut app, "w ctrl-u out.mcap enter q");
+    assert!(app.wants_to_quit());
+    let mut said = Vec::new();
+    let end = app.finish_saving(stop, &mut |words| {
+        said.push(words.to_owned());
+        // It is said only if it takes long; then somebody has had enough.
+        if words.contains("Ctrl-C") {
+            stop.store(true, Ordering::Relaxed);
+        }
+    });
+    (said, end)
+}
+
+#[test]
+fn quitting_waits_for_what_is_being_saved() {
+    let disk = Ok(Saved { events: 5, bytes: 500 });
+    let (said, end) = quit_while_saving(Some(disk), &AtomicBool::new(false));
+    assert_eq!(said, ["5 events, 500 bytes in out.mcap"]);
+    assert!(end.is_ok());
+    let (said, end) = quit_while_saving(Some(Err("no room".to_owned())), &AtomicBool::new(false));
+    assert!(said.is_empty());
+    assert_eq!(end.expect_err("it failed").to_string(), "not saved: no room");
+}
+
+#[test]
+fn a_disk_that_stalls_can_be_given_up() {
+    let stop = AtomicBool::new(false);
+    let (said, end) = quit_while_saving(None, &stop);
+    assert_eq!(said, ["still saving; Ctrl-C gives it up"]);
+    assert!(matches!(end, Err(Unsaved::GivenUp)));
 }
 
 #[test]

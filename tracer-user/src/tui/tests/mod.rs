@@ -2,14 +2,15 @@
 
 mod keys;
 mod screens;
+mod traces;
 
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 
 use super::{
     app::App,
     config::Settings,
+    fake::Fake,
     picture::{self, Size},
-    samples::Fake,
 };
 
 /// Presses keys, which are separated by spaces: names as in the configuration.

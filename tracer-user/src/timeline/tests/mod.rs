@@ -1,3 +1,8 @@
+//! The time machine against what it is measured by: playing from the start, and the report.
+
+mod live;
+mod save;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -6,11 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracer_common::wire::{Header, Kind, Switch};
-use zerocopy::IntoBytes;
-
 use super::{
-    Live, Replay,
+    Replay,
     checkpoint::Checkpoint,
     collect::Collector,
     desk::{Run, lock},
@@ -23,11 +25,9 @@ use crate::{
     engine::FrozenWriter,
     explain::{Ask, Known},
     judge::{Judge, recorded},
-    probes::ProgramTime,
     recorder::{Plan, Recorder, Rotate},
-    report::{Probe, Report},
-    session::Vitals,
-    stream::{Closing, Facts, Opening, Sink},
+    report::Report,
+    stream::Facts,
     trace::{self, Part, Range},
     tui::{
         machine::{Direction, Explained, Machine, Moved, Step},
@@ -354,138 +354,6 @@ fn what_is_damaged_is_told_and_the_rest_is_there() {
         let read = recorded::judge(&opened(&[path]), Range::default()).expect("it can be read");
         assert_eq!(lock(&run.kept).note.is_empty(), read.damage.is_empty());
     }
-}
-
-#[test]
-fn a_live_run_can_be_gone_back_in() {
-    for path in golden() {
-        let run = passed(std::slice::from_ref(&path), usize::MAX);
-        let parts = run.parts.clone().expect("a recording");
-        if parts[0].facts().joined {
-            continue;
-        }
-        let mut live = Live::with(parts[0].facts(), usize::MAX, usize::MAX, NEAR);
-        parts[0].play(Range::default(), &mut live).expect("it can be read");
-        let followed = live.snapshot();
-        assert_eq!(
-            followed.totals.events,
-            lock(&run.kept).report.as_ref().expect("one").events.total
-        );
-        let mut player = from_the_start(&run);
-        for ts in times(&run, 6) {
-            play(&mut player, Goal::Time(ts));
-            let (first, last) = live.span();
-            if (first..=last).contains(&ts) {
-                live.seek(ts);
-                settle(&mut live);
-                let sought = live.player().expect("it is there");
-                assert_eq!(sought.index(), player.index(), "{} {ts}", path.display());
-                let (one, other) = (state(sought.judge()), state(player.judge()));
-                let differs = one.iter().zip(&other).position(|(one, other)| one != other);
-                assert!(one == other, "{} {ts}: {differs:?}", path.display());
-            }
-        }
-    }
-}
-
-/// A minute of a machine with one CPU, where two threads take turns.
-fn a_minute(live: &mut Live) {
-    live.opened(&Opening { start_ns: 1_000, known_at_ns: None });
-    let (mut ts, mut from) = (1_000_000, 100_u32);
-    for seq in 0..60_000 {
-        let to = 201 - from;
-        let switch = Switch {
-            prev_mm: 8,
-            prev_active: 8,
-            next_mm: 8,
-            prev_tid: from,
-            next_tid: to,
-            next_tgid: 100,
-            prev_state: 0,
-            next_state: 0,
-            prev_frame: 1,
-            next_frame: 1,
-        };
-        let header = Header { ts, seq, kind: Kind::Switch as u16, flags: 0 };
-        live.record(0, &[header.as_bytes(), switch.as_bytes()].concat());
-        ts += 1_000_000;
-        if seq % 10 == 9 {
-            live.advance(ts);
-        }
-        from = to;
-    }
-}
-
-#[test]
-fn a_live_run_forgets_what_there_is_no_room_for() {
-    let facts = Facts { cpus_possible: 1, cpus_online: vec![0], ..Facts::default() };
-    let mut all = Live::with(&facts, usize::MAX, usize::MAX, NEAR);
-    a_minute(&mut all);
-    let room = all.ring_bytes() / 4;
-    let mut live = Live::with(&facts, room, 100_000, NEAR);
-    a_minute(&mut live);
-    assert!(live.ring_bytes() <= room);
-    let (first, last) = live.span();
-    assert!(first > all.span().0 + 40_000_000_000, "the last quarter: {first}");
-    assert!(last > first + 8_000_000_000, "{first} {last}");
-    for ts in [first, first + (last - first) / 2, last] {
-        live.seek(ts);
-        all.seek(ts);
-        let (one, other) = (settle(&mut live), settle(&mut all));
-        assert_eq!(one.moment.at_ns, ts);
-        assert_eq!((one.moment.event, one.cpus), (other.moment.event, other.cpus));
-    }
-    live.fares(Vitals {
-        ring_bytes_per_cpu: Some(4096),
-        ring_high_water: Some(17),
-        programs: vec![ProgramTime { name: "tlb_flush", runs: 3, ns: 240 }],
-        probes: vec![Probe::default()],
-    });
-    let health = live.snapshot().health;
-    let cost = health.cost;
-    assert!(cost.history_bytes <= Some(room as u64 + 100_000), "{cost:?}");
-    assert_eq!((cost.ring_bytes_per_cpu, cost.ring_high_water), (Some(4096), Some(17)));
-    assert_eq!(cost.programs.map(|programs| programs[0].ns), Some(240));
-    assert_eq!(health.probes.len(), 1, "as they are now");
-}
-
-/// The times of all records.
-#[derive(Default)]
-struct Records(Vec<u64>);
-
-impl Sink for Records {
-    fn record(&mut self, _: u32, record: &[u8]) {
-        self.0.extend(tracer_common::model::header(record).map(|header| header.ts));
-    }
-
-    fn syscall_probes(&mut self, _: u64, _: bool) {}
-    fn advance(&mut self, _: u64) {}
-    fn opened(&mut self, _: &Opening) {}
-    fn closed(&mut self, _: &Closing) {}
-}
-
-#[test]
-fn what_is_saved_is_a_recording_of_that_span() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("span.mcap");
-    let mut replay = replay("live");
-    settle(&mut replay);
-    let (first, last) = replay.span();
-    let span = (first + (last - first) / 4, first + (last - first) / 2);
-    let saved = replay.save(span, &path).expect("it can be written");
-    assert_eq!(saved.bytes, fs::metadata(&path).expect("it is there").len());
-    let mut records = Records::default();
-    let part = trace::open(&path).expect("a recording");
-    part.play(Range::default(), &mut records).expect("it can be read");
-    assert!(saved.events > 100 && records.0.len() as u64 == saved.events, "{saved:?}");
-    assert!(records.0.iter().all(|ts| (span.0..=span.1).contains(ts)));
-    let judged = report(std::slice::from_ref(&path));
-    assert_eq!(judged.events.lost.total, 0, "nothing is lost by cutting");
-    let all = folder.path().join("all.mcap");
-    replay.save((first, last), &all).expect("it can be written");
-    assert!(report(&[all]).events.total > 1_000);
-    assert!(replay.save(span, &path).is_err(), "it is there already");
-    assert!(replay.save((span.1, span.0), &folder.path().join("no.mcap")).is_err());
 }
 
 #[test]

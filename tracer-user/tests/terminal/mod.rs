@@ -1,10 +1,12 @@
-//! A pseudo-terminal, and what a terminal would show.
+//! A pseudo-terminal, what a terminal would show, and how a user saves.
 
 use std::{
     fs::OpenOptions,
     io::{Read as _, Write},
     num::NonZeroU16,
     os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    process::Command,
     sync::{Arc, Condvar, Mutex},
     time::{Duration, Instant},
 };
@@ -13,6 +15,11 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
     fs::OFlags,
+};
+use unlazy::{
+    judge::recorded,
+    report::Report,
+    trace::{self, Range},
 };
 use vt100::{MouseProtocolMode, Parser, Screen};
 
@@ -244,4 +251,24 @@ impl Pty {
         assert_eq!(screen.mouse_protocol_mode(), MouseProtocolMode::None);
         bytes
     }
+}
+
+/// Sends a signal, by its name without SIG.
+pub(crate) fn send(signal: &str, pid: u32) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {pid}")]).status();
+    assert!(sent.expect("a shell").success());
+}
+
+/// Has the TUI save what it has, by its keys, and waits until all of the file is there.
+pub(crate) fn save(pty: &mut Pty, to: &Path) -> Report {
+    pty.keys(&format!("w\x15{}\r", to.display()));
+    let mut report = None;
+    until("it does what its keys say", || {
+        let part = trace::open(to).ok();
+        let judged = part.and_then(|part| recorded::judge(&[part], Range::default()).ok());
+        let whole = judged.filter(|judged| judged.damage.is_empty());
+        report = whole.map(|judged| judged.report).filter(|report| report.events.total > 0);
+        report.is_some()
+    });
+    report.expect("it is there")
 }
