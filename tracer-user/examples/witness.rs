@@ -32,7 +32,8 @@ fn main() -> Result<ExitCode> {
     };
     let part = trace::open(trace)?;
     let facts = part.facts();
-    let (release, count) = (facts.kernel.release.clone(), facts.cpus_possible);
+    let release = facts.kernel.release.clone().unwrap_or_else(|| "a kernel".to_owned());
+    let count = facts.cpus_possible;
     let told = (0..count).map(|cpu| read(&folder.join(file(cpu)))).collect::<Result<Vec<_>>>()?;
     let clock = Clock::new(marks, told.first().map_or(&[], Vec::as_slice))?;
     let witness = Witness::new(&clock, told);
@@ -40,7 +41,7 @@ fn main() -> Result<ExitCode> {
     let judged = recorded::observe(&[part], Range::default(), &mut claims)?;
     let report = judged.report;
     println!(
-        "{release}, {count} CPUs, {:.1} s: {} events, {} lost, verdict {:?}; the clocks agree to {:.1} us",
+        "{release}, {count} CPUs, {:.1} s: {} events, {} lost, {:?}; the clocks agree to {:.1} us",
         report.duration_ns as f64 / 1e9,
         report.events.total,
         report.events.lost.total,
