@@ -38,7 +38,7 @@ fn way(world: &World, seed: u64, most: usize) -> Vec<Action> {
 
 /// Holds a way through one world against a kernel.
 fn held(world: &World, way: &[Action], against: &Protocol, flags: &[bug::Flag]) -> Tally {
-    let sees = Sees::new(&path::config(world), true);
+    let sees = Sees::new(&path::config(world), true, true);
     let mut conform = Conform::new(against, flags, sees, usize::from(world.setup.cpus));
     let walk = path::walk(world, way);
     for (number, (cpu, ts, event)) in walk.events.iter().enumerate() {

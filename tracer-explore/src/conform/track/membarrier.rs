@@ -144,9 +144,12 @@ impl Conform {
 
     /// A function of membarrier runs.
     pub(super) fn handler(&mut self, at: usize, event: &Event, func: Func) -> bool {
+        if func == Func::FlushTlb {
+            self.flush_told(event);
+            return true;
+        }
         if !matches!(func, Func::SyncCore | Func::Mb | Func::SyncRqState) || !self.sees.csd {
             return self.leave(match func {
-                Func::FlushTlb => Left::FlushTargets,
                 Func::Mb | Func::Rseq => Left::OtherCalls,
                 _ => Left::Functions,
             });
