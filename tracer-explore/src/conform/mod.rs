@@ -120,7 +120,8 @@ impl Conform {
         let world = World::new(protocol, cast::setup(1), flags);
         let pair = World::new(protocol, cast::setup(2), flags);
         let calls = sees.csd && !protocol.call_flushes;
-        let sees = Sees { flush: sees.flush && !protocol.invlpgb && !protocol.call_flushes, ..sees };
+        let sees =
+            Sees { flush: sees.flush && !protocol.invlpgb && !protocol.call_flushes, ..sees };
         Self {
             world,
             sees,

@@ -98,6 +98,9 @@ impl Conform {
                 return;
             }
             Event::Gap { .. } => return self.gap(at),
+            // Its pid may have been another task's.
+            Event::Fork(w) => self.forget_task(w.child_tid),
+            Event::Free(w) => self.forget_task(w.tid),
             Event::FlushBegin { .. } | Event::FlushEnd { .. } | Event::FlushMulti { .. } => {
                 return self.flush_told(event);
             }
@@ -112,6 +115,9 @@ impl Conform {
         }
         if self.tracks[at].stages.is_empty() {
             self.tally.unknown += 1;
+            if let Event::CsdEntry { func } = event {
+                self.answers(at, *func);
+            }
             return;
         }
         let explained = match event {
@@ -226,6 +232,14 @@ impl Conform {
         track.cast = to;
         track.stages.dedup();
         true
+    }
+
+    /// Nothing is known of a task any more.
+    fn forget_task(&mut self, tid: u32) {
+        self.tasks.remove(&tid);
+        if let Some(word) = self.ran.get_mut(tid as usize / 64) {
+            *word &= !(1 << (tid % 64));
+        }
     }
 
     /// Nothing is known of the CPU any more.
