@@ -39,10 +39,12 @@ fn real_kernels_conform() {
 fn planted_bugs_diverge_and_conform_to_themselves() {
     let seen = [
         "caller-skip",
+        "cpumask-late",
         "exec-norq",
         "ipi-mb",
         "lazy-nosync",
         "rq-stale",
+        "switching-ignored",
         "unlazy-noflush",
         "unlazy-nogen",
         "use-norq",
@@ -80,10 +82,10 @@ fn what_is_left_out_is_not_seen() {
 /// Flushes are followed where probes tell of them, and named where none does.
 #[test]
 fn flushes_are_followed_or_named() {
-    for (name, followed) in [("tables-skip", true), ("stock", true), ("live", false)] {
+    for (name, followed) in [("cpumask-late", true), ("stock", true), ("live", false)] {
         let (_, json) = conforms(&[&golden(name)]);
         let flushes = json["flushes"]["total"].as_u64().expect("a number");
-        assert_eq!(flushes > 100, followed, "{name}: {:#}", json["flushes"]);
+        assert_eq!(flushes > 50, followed, "{name}: {:#}", json["flushes"]);
         let left = json["left_out"].as_array().expect("a list");
         let named = left.iter().any(|left| left["what"] == "whom a flush interrupts");
         assert!(followed || named, "{name}: {left:#?}");

@@ -57,7 +57,7 @@ pub(super) struct Track {
     temporary: bool,
     /// Functions of membarrier that it was asked to run: of whom, for which mm.
     pub(super) asked: Vec<(Func, u32, MmId)>,
-    /// When it was last told to do anything that the abstract kernel does, too.
+    /// When it was last told to do anything that may change what its MMU shows others.
     pub(super) moved: u64,
     /// The last flush of each mm that left it out, until it is seen to have caught up.
     pub(super) left_out: Vec<LeftOut>,
@@ -109,7 +109,9 @@ impl Conform {
         if let Some(left) = left_out(event) {
             return self.tally.leave(left);
         }
-        self.tracks[at].moved = ts;
+        if !matches!(event, Event::CsdEntry { .. } | Event::UserReturn(_) | Event::Serialized(_)) {
+            self.tracks[at].moved = ts;
+        }
         if matches!(event, Event::MmGone(_) | Event::MmDrop(_)) {
             return;
         }
