@@ -57,7 +57,9 @@ pub(super) struct Track {
     temporary: bool,
     /// Functions of membarrier that it was asked to run: of whom, for which mm.
     pub(super) asked: Vec<(Func, u32, MmId)>,
-    /// When it was last told to do anything that may change what its MMU shows others.
+    /// It runs `flush_tlb_func`, which may load another mm before that is told.
+    flushing: bool,
+    /// When it was last told to do anything that the abstract kernel does, too.
     pub(super) moved: u64,
     /// The last flush of each mm that left it out, until it is seen to have caught up.
     pub(super) left_out: Vec<LeftOut>,
@@ -72,7 +74,7 @@ impl Track {
 
     /// Whether its MMU is somewhere that the stages do not tell.
     pub(super) const fn is_elsewhere(&self) -> bool {
-        self.temporary || self.entered
+        self.temporary || self.entered || self.flushing
     }
 
     pub(super) fn leave_out(&mut self, flush: LeftOut) {
@@ -109,9 +111,12 @@ impl Conform {
         if let Some(left) = left_out(event) {
             return self.tally.leave(left);
         }
-        if !matches!(event, Event::CsdEntry { .. } | Event::UserReturn(_) | Event::Serialized(_)) {
-            self.tracks[at].moved = ts;
+        match event {
+            Event::CsdEntry { func } => self.tracks[at].flushing = *func == Func::FlushTlb,
+            Event::CsdExit { .. } => self.tracks[at].flushing = false,
+            _ => {}
         }
+        self.tracks[at].moved = ts;
         if matches!(event, Event::MmGone(_) | Event::MmDrop(_)) {
             return;
         }
