@@ -40,8 +40,10 @@ const FLUSH: u64 = BORDER
         Step::FlushLazy,
         Step::FlushSend,
     ]);
+
 /// A real CPU.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a CPU")]
 pub(super) struct Track {
     /// What it may be in; nothing: that is not known.
     pub(super) stages: Vec<Stage>,
