@@ -1,6 +1,6 @@
 //! What the abstract kernel does, told as a tracer would tell it, is something that it can do.
 
-use tracer_common::model::Event;
+use tracer_common::{model::Event, wire};
 use tracer_explore::{
     bug::{self, BUGS},
     conform::{Conform, Sees, Tally},
@@ -38,7 +38,7 @@ fn way(world: &World, seed: u64, most: usize) -> Vec<Action> {
 
 /// Holds a way through one world against a kernel.
 fn held(world: &World, way: &[Action], against: &Protocol, flags: &[bug::Flag]) -> Tally {
-    let sees = Sees::new(&path::config(world), true);
+    let sees = Sees::new(&path::config(world), true, true);
     let mut conform = Conform::new(against, flags, sees, usize::from(world.setup.cpus));
     let walk = path::walk(world, way);
     for (number, (cpu, ts, event)) in walk.events.iter().enumerate() {
@@ -104,6 +104,58 @@ fn the_core_space_conforms() {
     }
 }
 
+/// A pid is used again: the new task has nothing to do with the old one.
+#[test]
+fn pids_are_used_again() {
+    let linux = protocol::find("linux-6.12").expect("known");
+    let world = World::new(linux, Setup::new(1, 1, 1, 1), &[]);
+    let sees = Sees::new(&path::config(&world), true, true);
+    let begin = || Conform::new(linux, &[], sees, 1);
+    let switch = |(prev_tid, prev_mm), (next_tid, next_mm), active, flags| Event::Switch {
+        flags,
+        switch: wire::Switch {
+            prev_mm,
+            prev_active: active,
+            next_mm,
+            prev_tid,
+            next_tid,
+            next_tgid: next_tid,
+            prev_state: 0,
+            next_state: 0,
+            prev_frame: 0,
+            next_frame: 0,
+        },
+    };
+    let cr3 = |tid, mm| {
+        let reason = wire::tlb_reason::TASK_SWITCH;
+        Event::TlbFlush(wire::TlbFlush { pages: u64::MAX, mm, tid, reason })
+    };
+    let fork = Event::Fork(wire::Fork {
+        child_mm: 12,
+        parent_tid: 300,
+        child_tid: 201,
+        child_tgid: 201,
+        state: 0,
+        zero: [0; 3],
+        comm: [0; wire::COMM_LEN],
+    });
+    let (to_idle, from_idle) = (wire::switch_flags::NEXT_KTHREAD, wire::switch_flags::PREV_KTHREAD);
+    for (forked, diverged) in [(true, 0), (false, 1)] {
+        let mut conform = begin();
+        let mut told = vec![
+            switch((0, 0), (201, 10), 1, from_idle),
+            cr3(0, 0),
+            switch((201, 10), (0, 0), 10, to_idle),
+        ];
+        told.extend(forked.then_some(fork));
+        told.extend([switch((0, 0), (201, 12), 10, from_idle), cr3(0, 0)]);
+        for (n, event) in told.iter().enumerate() {
+            conform.event(0, 1_000 * (n as u64 + 1), event);
+        }
+        assert_eq!(conform.finish().diverged, diverged, "forked: {forked}");
+    }
+}
+
 /// A kernel with one of these bugs does what one without cannot.
 #[test]
 fn bugs_diverge() {
@@ -120,6 +172,8 @@ fn bugs_diverge() {
         "use-norq",
         "unlazy-nogen",
         "unlazy-noflush",
+        "cpumask-late",
+        "switching-ignored",
         "ok-extra-ipi",
         "ok-always-flush",
         "ok-eager",

@@ -39,10 +39,12 @@ fn real_kernels_conform() {
 fn planted_bugs_diverge_and_conform_to_themselves() {
     let seen = [
         "caller-skip",
+        "cpumask-late",
         "exec-norq",
         "ipi-mb",
         "lazy-nosync",
         "rq-stale",
+        "switching-ignored",
         "unlazy-noflush",
         "unlazy-nogen",
         "use-norq",
@@ -70,14 +72,23 @@ fn bugs_are_told_apart() {
     }
 }
 
-/// Whom a flush interrupts is left out, and said to be: these bugs are not seen.
+/// References to mms are left out: this bug is not seen.
 #[test]
-fn what_is_left_out_is_named() {
-    for name in ["tables-skip", "switching-ignored", "cpumask-late", "lazy-drop"] {
-        let (code, json) = conforms(&[&golden(name)]);
-        assert_eq!(code, 0, "{name}: {json:#}");
+fn what_is_left_out_is_not_seen() {
+    let (code, json) = conforms(&[&golden("lazy-drop")]);
+    assert_eq!(code, 0, "{json:#}");
+}
+
+/// Flushes are followed where probes tell of them, and named where none does.
+#[test]
+fn flushes_are_followed_or_named() {
+    for (name, followed) in [("cpumask-late", true), ("stock", true), ("live", false)] {
+        let (_, json) = conforms(&[&golden(name)]);
+        let flushes = json["flushes"]["total"].as_u64().expect("a number");
+        assert_eq!(flushes > 50, followed, "{name}: {:#}", json["flushes"]);
         let left = json["left_out"].as_array().expect("a list");
-        assert!(left.iter().any(|left| left["what"] == "whom a flush interrupts"), "{name}");
+        let named = left.iter().any(|left| left["what"] == "whom a flush interrupts");
+        assert!(followed || named, "{name}: {left:#?}");
     }
 }
 

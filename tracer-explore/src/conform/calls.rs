@@ -44,6 +44,7 @@ impl Conform {
                 self.begin(at, w.tid, w.mm, false);
             }
             Event::MembarrierExit(w) => self.exits(at, event, w.cmd, w.tid, w.ret),
+            Event::CsdQueue { func: Func::FlushTlb, .. } => self.flush_told(event),
             Event::CsdQueue { func, target, tid } => self.queue(*func, *target as usize, *tid),
             Event::CsdLocal { func, local } => {
                 if let Some(index) = self.call_of(local.tid)
@@ -109,8 +110,7 @@ impl Conform {
 
     fn queue(&mut self, func: Func, target: usize, tid: u32) {
         if !matches!(func, Func::SyncCore | Func::Mb | Func::SyncRqState) {
-            let left = if func == Func::FlushTlb { Left::FlushTargets } else { Left::Functions };
-            return self.tally.leave(left);
+            return self.tally.leave(Left::Functions);
         }
         let Some(index) = self.call_of(tid) else {
             if func == Func::Mb {

@@ -5,6 +5,7 @@
 //! follow  the abstract kernel's steps, until they tell what was observed
 //! track   which steps may explain an event, by what was observed
 //! call    whom a call interrupts: the answers of the abstract kernel
+//! flush   the same of flushes
 //! tally   what came of it, and what was left out
 //! ```
 //!
@@ -16,6 +17,8 @@
 mod call;
 mod calls;
 mod cast;
+mod flush;
+mod flushes;
 mod follow;
 mod tally;
 mod track;
@@ -33,6 +36,7 @@ pub use tally::{Divergence, Left, Tally};
 
 use self::{
     call::{Answers, Call, Doubt},
+    flushes::Flight,
     track::Track,
 };
 use words::words;
@@ -44,6 +48,10 @@ pub struct Sees {
     pub cr3: bool,
     /// Functions that CPUs run for one another, and who asked for them.
     pub csd: bool,
+    /// Flushes, and the CPUs that they interrupt; no other way to flush a TLB is in use.
+    pub flush: bool,
+    /// Times of two CPUs that are closer than this, in nanoseconds, are not ordered.
+    pub skew: u64,
     /// How it is known that `finish_task_switch` serializes.
     pub finish: Promise,
     /// The same of `ipi_sync_core`.
@@ -53,12 +61,16 @@ pub struct Sees {
 }
 
 impl Sees {
-    /// What the model core is told of the probes; `csd_queue`: whether `csd_queue_cpu` is among them.
+    /// What the model core is told of the probes; whether `csd_queue_cpu` is among them, and
+    /// `flush_tlb_mm_range`.
     #[must_use]
-    pub const fn new(config: &Config, csd_queue: bool) -> Self {
+    pub const fn new(config: &Config, csd_queue: bool, flushes: bool) -> Self {
+        let csd = config.sees_csd && csd_queue;
         Self {
             cr3: config.sees_cr3,
-            csd: config.sees_csd && csd_queue,
+            csd,
+            flush: csd && flushes && !config.pv_flush && !config.invlpgb,
+            skew: config.skew,
             finish: config.finish_task_switch,
             ipi: config.ipi_sync_core,
             use_mm: config.kthread_use_mm,
@@ -86,6 +98,12 @@ pub struct Conform {
     doubts: Vec<Doubt>,
     /// For a call, and for a registration; none if the protocol's calls are something else.
     answers: Option<[Answers; 2]>,
+    /// What is wrong with the kernel.
+    flags: Vec<Flag>,
+    flights: Vec<Flight>,
+    flush_doubts: Vec<flushes::Doubt>,
+    /// For a flush; none yet if there was none.
+    flush_answers: Option<flush::Answers>,
     /// A bit for each task that was seen to run.
     ran: Vec<u64>,
     /// Tasks whose calls are not known: they began before anything was.
@@ -102,6 +120,8 @@ impl Conform {
         let world = World::new(protocol, cast::setup(1), flags);
         let pair = World::new(protocol, cast::setup(2), flags);
         let calls = sees.csd && !protocol.call_flushes;
+        let sees =
+            Sees { flush: sees.flush && !protocol.invlpgb && !protocol.call_flushes, ..sees };
         Self {
             world,
             sees,
@@ -111,6 +131,10 @@ impl Conform {
             calls: Vec::new(),
             doubts: Vec::new(),
             answers: calls.then(|| [Answers::new(&pair, false), Answers::new(&pair, true)]),
+            flags: flags.to_vec(),
+            flights: Vec::new(),
+            flush_doubts: Vec::new(),
+            flush_answers: None,
             ran: Vec::new(),
             strangers: HashSet::new(),
             now: 0,
@@ -134,6 +158,7 @@ impl Conform {
         self.track(at, ts, event);
         self.settle_doubts(at, matches!(event, Event::Switch { .. } | Event::Gap { .. }));
         self.watch_calls(at, event);
+        self.watch_flushes(at, event);
         self.forget();
     }
 
@@ -141,6 +166,7 @@ impl Conform {
     pub fn open(&mut self, sound: bool) {
         self.tally = Tally::default();
         self.doubts.clear();
+        self.forget_flushes();
         if !sound {
             (0..self.tracks.len()).for_each(|at| self.lose(at));
             self.tasks.clear();
@@ -152,6 +178,9 @@ impl Conform {
     pub fn finish(mut self) -> Tally {
         for doubt in std::mem::take(&mut self.doubts) {
             self.decide(&doubt);
+        }
+        for doubt in std::mem::take(&mut self.flush_doubts) {
+            self.decide_flush(&doubt);
         }
         self.tally
     }

@@ -39,7 +39,7 @@ left! {
     Life = "forks, exits, names", "tasks and mms come and go as they like";
     Ipis = "IPIs as they are sent", "what they run is followed, not how they are sent";
     Functions = "other functions by IPI", "only membarrier's and flush_tlb_func do anything";
-    FlushTargets = "whom a flush interrupts", "what a flush does on a CPU is followed, not to whom it goes";
+    FlushTargets = "whom a flush interrupts", "no probe tells when it begins, or it flushes everything; what it does on a CPU is followed";
     BatchFlush = "flushes of everything, and of mms not loaded", "the abstract kernel flushes A alone";
     TemporaryMm = "temporary mms", "use_temporary_mm, efi_enter_mm: loaded and left with interrupts off";
     OtherCalls = "other membarrier commands", "the abstract calls are SYNC_CORE's";
@@ -74,8 +74,21 @@ pub struct Divergence {
     pub could: Vec<String>,
 }
 
+impl Divergence {
+    /// Whether it is the same but for who, where and when.
+    fn is_like(&self, other: &Self) -> bool {
+        let alike = |one: &str, other: &str| {
+            let words = |text| str::split(text, |c: char| !c.is_alphabetic());
+            words(one).filter(|word| !word.is_empty()).eq(words(other).filter(|w| !w.is_empty()))
+        };
+        alike(&self.observed, &other.observed) && alike(&self.why, &other.why)
+    }
+}
+
 /// Divergences that are kept.
 const KEPT: usize = 20;
+/// How many of one kind may be among them: many of one must not hide another.
+const OF_A_KIND: usize = 4;
 
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,6 +105,10 @@ pub struct Tally {
     pub calls: [u64; 2],
     /// CPUs that they interrupted, and that they left out.
     pub answers: [u64; 2],
+    /// Flushes that were followed from beginning to end.
+    pub flushes: u64,
+    /// CPUs on which nothing changed meanwhile: that they interrupted, and that they left out.
+    pub flushed: [u64; 2],
     /// What was left out.
     pub left: BTreeMap<Left, u64>,
     /// Events on a CPU whose state was not known.
@@ -104,7 +121,7 @@ pub struct Tally {
     pub most: usize,
     /// How many events diverge.
     pub diverged: u64,
-    /// The first of them.
+    /// The first of them, and of each kind.
     pub divergences: Vec<Divergence>,
 }
 
@@ -129,7 +146,11 @@ impl Tally {
     pub(super) fn diverge(&mut self, divergence: impl FnOnce() -> Divergence) {
         self.diverged += 1;
         if self.divergences.len() < KEPT {
-            self.divergences.push(divergence());
+            let divergence = divergence();
+            let alike = |kept: &&Divergence| kept.is_like(&divergence);
+            if self.divergences.iter().filter(alike).count() < OF_A_KIND {
+                self.divergences.push(divergence);
+            }
         }
     }
 }

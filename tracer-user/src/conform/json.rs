@@ -21,6 +21,7 @@ pub struct Conformity {
     unseen: BTreeMap<&'static str, u64>,
     readings: u64,
     calls: Calls,
+    flushes: Flushes,
     left_out: Vec<LeftOut>,
     unknown: Unknown,
     states_at_most: usize,
@@ -33,6 +34,14 @@ pub struct Conformity {
 struct Calls {
     sync_core: u64,
     registrations: u64,
+    cpus_interrupted: u64,
+    cpus_left_out: u64,
+}
+
+/// Flushes that were followed from beginning to end, and the CPUs on which nothing changed meanwhile.
+#[derive(Debug, Serialize)]
+struct Flushes {
+    total: u64,
     cpus_interrupted: u64,
     cpus_left_out: u64,
 }
@@ -97,6 +106,11 @@ impl Conformity {
                 registrations: tally.calls[1],
                 cpus_interrupted: tally.answers[0],
                 cpus_left_out: tally.answers[1],
+            },
+            flushes: Flushes {
+                total: tally.flushes,
+                cpus_interrupted: tally.flushed[0],
+                cpus_left_out: tally.flushed[1],
             },
             left_out: tally
                 .left

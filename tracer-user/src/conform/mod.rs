@@ -138,14 +138,13 @@ pub fn conform(
     };
     let facts = first.facts();
     let explored = matches!(facts.origin, Origin::Explored { .. });
-    let queue = explored
-        || facts
-            .probes
-            .iter()
-            .any(|probe| probe.name == "csd_queue_cpu" && probe.state == Attach::Attached);
+    let attached = |name: &str| {
+        let mut probes = facts.probes.iter();
+        explored || probes.any(|probe| probe.name == name && probe.state == Attach::Attached)
+    };
     let config = Config::from(&facts.judging);
     let flags: Vec<_> = bugs.iter().flat_map(|bug| bug.flags).copied().collect();
-    let sees = Sees::new(&config, queue);
+    let sees = Sees::new(&config, attached("csd_queue_cpu"), attached("flush_tlb_mm_range"));
     let cpus = facts.cpus_possible as usize;
     let mut conformer = Conformer { conform: Conform::new(protocol, &flags, sees, cpus), explored };
     let recorded = recorded::observe(parts, range, &mut conformer)?;

@@ -43,6 +43,12 @@ pub fn lines(
         count(tally.answers[0]),
         count(tally.answers[1])
     ));
+    out.push(format!(
+        "{} flushes; of the CPUs on which nothing changed meanwhile {} interrupted, {} left out",
+        count(tally.flushes),
+        count(tally.flushed[0]),
+        count(tally.flushed[1])
+    ));
     out.push(String::new());
     out.push("left out of the abstract kernel, and passed by".to_owned());
     let mut left: Vec<_> = tally.left.iter().collect();

@@ -30,7 +30,10 @@ impl Conform {
                     || self.flushes_other(at)
             }
             tlb_reason::LOCAL_SHOOTDOWN => self.flushes_other(at),
-            _ => self.leave(Left::FlushTargets),
+            _ => {
+                self.flush_told(event);
+                true
+            }
         }
     }
 

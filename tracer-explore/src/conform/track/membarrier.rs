@@ -142,17 +142,28 @@ impl Conform {
         }
     }
 
+    /// A function of membarrier runs, and so answers who has asked for it: for which mm.
+    pub(super) fn answers(&mut self, at: usize, func: Func) -> Option<MmId> {
+        let asked = &mut self.tracks[at].asked;
+        let index = asked.iter().position(|(asked, ..)| *asked == func)?;
+        let (_, tid, mm) = asked.remove(index);
+        self.ran(at, tid);
+        Some(mm)
+    }
+
     /// A function of membarrier runs.
     pub(super) fn handler(&mut self, at: usize, event: &Event, func: Func) -> bool {
+        if func == Func::FlushTlb {
+            self.flush_told(event);
+            return true;
+        }
         if !matches!(func, Func::SyncCore | Func::Mb | Func::SyncRqState) || !self.sees.csd {
             return self.leave(match func {
-                Func::FlushTlb => Left::FlushTargets,
                 Func::Mb | Func::Rseq => Left::OtherCalls,
                 _ => Left::Functions,
             });
         }
-        let Some(index) = self.tracks[at].asked.iter().position(|(asked, ..)| *asked == func)
-        else {
+        let Some(mm) = self.answers(at, func) else {
             return match func {
                 Func::Mb => self.leave(Left::OtherCalls),
                 Func::SyncRqState => {
@@ -163,8 +174,6 @@ impl Conform {
                 _ => false,
             };
         };
-        let (_, tid, mm) = self.tracks[at].asked.remove(index);
-        self.ran(at, tid);
         let registers = func == Func::SyncRqState;
         if registers && !self.focus(at, mm) {
             return false;

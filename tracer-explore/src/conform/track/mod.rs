@@ -13,6 +13,7 @@ use std::mem;
 use super::{
     Conform, Left,
     cast::{self, Cast, Slot},
+    flushes::{self, LeftOut},
     follow::{Follow, Goal, INNER, Stage, is_step, steps},
     tally::Divergence,
     words,
@@ -39,8 +40,10 @@ const FLUSH: u64 = BORDER
         Step::FlushLazy,
         Step::FlushSend,
     ]);
+
 /// A real CPU.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a CPU")]
 pub(super) struct Track {
     /// What it may be in; nothing: that is not known.
     pub(super) stages: Vec<Stage>,
@@ -56,6 +59,12 @@ pub(super) struct Track {
     temporary: bool,
     /// Functions of membarrier that it was asked to run: of whom, for which mm.
     pub(super) asked: Vec<(Func, u32, MmId)>,
+    /// It runs `flush_tlb_func`, which may load another mm before that is told.
+    flushing: bool,
+    /// When it was last told to do anything that the abstract kernel does, too.
+    pub(super) moved: u64,
+    /// The last flush of each mm that left it out, until it is seen to have caught up.
+    pub(super) left_out: Vec<LeftOut>,
 }
 
 impl Track {
@@ -63,6 +72,15 @@ impl Track {
     fn current(&self) -> Option<MmId> {
         let stage = self.stages.first()?;
         Some(self.cast.real(stage.s.mm_of(stage.s.cpus[0].curr)))
+    }
+
+    /// Whether its MMU is somewhere that the stages do not tell.
+    pub(super) const fn is_elsewhere(&self) -> bool {
+        self.temporary || self.entered || self.flushing
+    }
+
+    pub(super) fn leave_out(&mut self, flush: LeftOut) {
+        flushes::remember(&mut self.left_out, flush);
     }
 
     fn is_lazy(&self) -> bool {
@@ -78,18 +96,37 @@ fn is_loaded(s: &State) -> bool {
 impl Conform {
     pub(super) fn track(&mut self, at: usize, ts: u64, event: &Event) {
         match event {
-            Event::Switch { flags, switch } => return self.switch(at, ts, event, *flags, switch),
+            Event::Switch { flags, switch } => {
+                self.switch(at, ts, event, *flags, switch);
+                self.tracks[at].moved = ts;
+                return;
+            }
             Event::Gap { .. } => return self.gap(at),
+            // Its pid may have been another task's.
+            Event::Fork(w) => self.forget_task(w.child_tid),
+            Event::Free(w) => self.forget_task(w.tid),
+            Event::FlushBegin { .. } | Event::FlushEnd { .. } | Event::FlushMulti { .. } => {
+                return self.flush_told(event);
+            }
             _ => {}
         }
         if let Some(left) = left_out(event) {
             return self.tally.leave(left);
         }
+        match event {
+            Event::CsdEntry { func } => self.tracks[at].flushing = *func == Func::FlushTlb,
+            Event::CsdExit { .. } => self.tracks[at].flushing = false,
+            _ => {}
+        }
+        self.tracks[at].moved = ts;
         if matches!(event, Event::MmGone(_) | Event::MmDrop(_)) {
             return;
         }
         if self.tracks[at].stages.is_empty() {
             self.tally.unknown += 1;
+            if let Event::CsdEntry { func } = event {
+                self.answers(at, *func);
+            }
             return;
         }
         let explained = match event {
@@ -116,6 +153,7 @@ impl Conform {
         if !explained {
             self.diverge(at, ts, event, "");
         }
+        self.flush_doubts_see(at, true);
     }
 
     /// It is passed by.
@@ -205,8 +243,17 @@ impl Conform {
         true
     }
 
+    /// Nothing is known of a task any more.
+    fn forget_task(&mut self, tid: u32) {
+        self.tasks.remove(&tid);
+        if let Some(word) = self.ran.get_mut(tid as usize / 64) {
+            *word &= !(1 << (tid % 64));
+        }
+    }
+
     /// Nothing is known of the CPU any more.
     pub(super) fn lose(&mut self, at: usize) {
+        self.flush_doubts_see(at, false);
         let track = &mut self.tracks[at];
         let asked = mem::take(&mut track.asked);
         *track = Track { asked, ..Track::default() };
@@ -214,6 +261,7 @@ impl Conform {
 
     fn gap(&mut self, at: usize) {
         self.tally.gaps += 1;
+        self.flights.clear();
         self.lose(at);
         self.tracks[at].asked.clear();
         // Who ran there may have become anything.
@@ -319,9 +367,6 @@ fn left_out(event: &Event) -> Option<Left> {
         }
         Event::Fork(_) | Event::Rename(_) | Event::Free(_) | Event::Exit(_) => Left::Life,
         Event::IpiCpu(_) | Event::IpiMask(_) | Event::CallMask { .. } => Left::Ipis,
-        Event::FlushBegin { .. } | Event::FlushEnd { .. } | Event::FlushMulti { .. } => {
-            Left::FlushTargets
-        }
         Event::Handler { .. } => Left::Functions,
         Event::Nmi(_) => Left::Nmis,
         Event::Hotplug(_) => Left::Hotplug,

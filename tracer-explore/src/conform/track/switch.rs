@@ -48,7 +48,10 @@ impl Conform {
                 Err(why) => self.diverge(at, ts, event, why),
             }
         }
-        if !self.tracks[at].stages.is_empty() {
+        let known = !self.tracks[at].stages.is_empty();
+        self.flush_doubts_see(at, known);
+        self.settle_flush_doubts(Some(at));
+        if known {
             let was = self.tasks.get(&w.next_tid).copied().unwrap_or(w.next_mm);
             if w.next_tid != 0 && was != w.next_mm {
                 self.diverge(
