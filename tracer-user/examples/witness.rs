@@ -192,14 +192,14 @@ struct Claims {
     cpus: Vec<Last>,
     /// What is over by the next event of the CPU at the latest.
     open: Vec<Vec<Claim>>,
-    claims: Vec<Claim>,
+    settled: Vec<Claim>,
     findings: Vec<Finding>,
 }
 
 impl Claims {
     fn new(cpus: usize) -> Self {
         let (last, open) = (vec![Last::default(); cpus], vec![Vec::new(); cpus]);
-        Self { cpus: last, open, claims: Vec::new(), findings: Vec::new() }
+        Self { cpus: last, open, settled: Vec::new(), findings: Vec::new() }
     }
 }
 
@@ -212,7 +212,7 @@ impl Observer for Claims {
             return;
         };
         for claim in open.drain(..) {
-            self.claims.push(Claim { to: seen.ts, ..claim });
+            self.settled.push(Claim { to: seen.ts, ..claim });
         }
         let mut claim = |what, from| open.push(Claim { cpu, what, from, to: 0 });
         if now.sync != last.sync && now.sync.ts != 0 {
@@ -245,7 +245,7 @@ fn hold(claims: &Claims, witness: &Witness, clock: &Clock) -> ExitCode {
     let mut rows: BTreeMap<What, (u64, u64)> = BTreeMap::new();
     let mut wrong = Vec::new();
     let error = clock.error;
-    for claim in &claims.claims {
+    for claim in &claims.settled {
         if claim.from < witness.from || claim.to > witness.to {
             continue;
         }
