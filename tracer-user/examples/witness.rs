@@ -7,9 +7,9 @@
 //! ```
 //!
 //! unlazy says of a serialization, or of a return to user mode, that it happened between two times.
-//! The witness must have seen one of that kind on that CPU between them. Of a finding of R1 unlazy
-//! says that nothing serialized; then the witness must have seen nothing that does. Exits with 1 if
-//! the two disagree.
+//! The witness must have seen one of that kind on that CPU between them; how often it saw one between
+//! two times somewhat later tells what that is worth. Of a finding of R1 unlazy says that nothing
+//! serialized; then the witness must have seen nothing that does. Exits with 1 if the two disagree.
 #![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
 
 use std::collections::BTreeMap;
@@ -130,6 +130,16 @@ impl Witness {
         all.get(all.partition_point(|told| told.ts < from)..).unwrap_or_default()
     }
 
+    /// When it was over at the latest, as unlazy says.
+    fn end_of(&self, claim: &Claim) -> u64 {
+        if claim.what != What::Sync(SyncCause::FinishTaskSwitch as u8) {
+            return claim.to;
+        }
+        // It is said at the switch, and holds for whatever user code runs next.
+        let user = self.since(claim.cpu, claim.from).iter().find(|told| told.kind == Kind::User);
+        user.map_or(self.to, |told| told.ts)
+    }
+
     /// All of a CPU between two times.
     fn between(&self, cpu: usize, from: u64, to: u64) -> impl Iterator<Item = Kind> {
         self.since(cpu, from).iter().take_while(move |told| told.ts <= to).map(|told| told.kind)
@@ -237,12 +247,24 @@ impl Observer for Claims {
     }
 }
 
+/// What came of one kind of claim.
+#[derive(Clone, Copy, Debug, Default)]
+struct Row {
+    times: u64,
+    not_so: u64,
+    /// How many would hold at another time as well: what agreement is worth.
+    by_chance: u64,
+}
+
+/// That other time, in nanoseconds later.
+const ELSEWHERE: u64 = 3_456_789;
+
 /// How many disagreements are told in full.
 const TOLD: usize = 10;
 
 /// Prints how the two agree.
 fn hold(claims: &Claims, witness: &Witness, clock: &Clock) -> ExitCode {
-    let mut rows: BTreeMap<What, (u64, u64)> = BTreeMap::new();
+    let mut rows: BTreeMap<What, Row> = BTreeMap::new();
     let mut wrong = Vec::new();
     let error = clock.error;
     for claim in &claims.settled {
@@ -250,12 +272,15 @@ fn hold(claims: &Claims, witness: &Witness, clock: &Clock) -> ExitCode {
             continue;
         }
         let row = rows.entry(claim.what).or_default();
-        row.0 += 1;
-        let (from, to) = (claim.from.saturating_sub(error), claim.to + error);
-        if !witness.between(claim.cpu, from, to).any(|kind| claim.what.fits(kind)) {
-            row.1 += 1;
+        row.times += 1;
+        let from = claim.from.saturating_sub(error);
+        let to = witness.end_of(claim) + error;
+        let holds = |from, to| witness.between(claim.cpu, from, to).any(|it| claim.what.fits(it));
+        if !holds(from, to) {
+            row.not_so += 1;
             wrong.push(format!("{claim:?}: {}", claim.what));
         }
+        row.by_chance += u64::from(holds(from + ELSEWHERE, to + ELSEWHERE));
     }
     let (mut findings, mut refuted) = (0, 0);
     for finding in claims.findings.iter().filter(|finding| finding.rule == Rule::R1) {
@@ -268,11 +293,15 @@ fn hold(claims: &Claims, witness: &Witness, clock: &Clock) -> ExitCode {
             wrong.push(format!("{finding:?}: {serialized:?}"));
         }
     }
-    println!("{:<55} {:>10} {:>10}", "what unlazy says", "times", "not so");
-    for (what, (times, not_so)) in &rows {
-        println!("{:<55} {times:>10} {not_so:>10}", what.to_string());
+    println!("{:<50} {:>10} {:>10} {:>10}", "what unlazy says", "times", "not so", "by chance");
+    for (what, Row { times, not_so, by_chance }) in &rows {
+        let percent = 100.0 * *by_chance as f64 / *times as f64;
+        println!("{:<50} {times:>10} {not_so:>10} {percent:>8.0} %", what.to_string());
     }
-    println!("{:<55} {findings:>10} {refuted:>10}", "R1: returned, and had not serialized");
+    println!(
+        "{:<50} {findings:>10} {refuted:>10} {:>10}",
+        "R1: returned, and had not serialized", "-"
+    );
     let told = witness.cpus.iter().flatten();
     let mut kinds: BTreeMap<u8, (Kind, u64)> = BTreeMap::new();
     for told in told.filter(|told| (witness.from..=witness.to).contains(&told.ts)) {
