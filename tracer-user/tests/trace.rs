@@ -13,13 +13,14 @@ use std::{collections::BTreeMap, ffi::OsStr, fs, io::Write as _, path::PathBuf};
 use mcap::records::Metadata;
 use program::unlazy;
 use proptest::prelude::*;
-use tracer_common::wire::{Header, Kind, Switch};
+use tracer_common::wire::{FUNC_NAME_LEN, FuncName, Header, Kind, Switch};
 use unlazy::{
+    engine::{Observer, Seen},
     judge::{Judge, Opens, recorded},
     stream::{Closing, Facts, Opening, Sink, TaskName},
     trace::{self, Batch, Composer, Played, Range, TraceError, Writer},
 };
-use zerocopy::IntoBytes as _;
+use zerocopy::{FromBytes as _, IntoBytes as _};
 
 /// One call of a sink.
 #[derive(Clone, Debug, PartialEq)]
@@ -407,6 +408,42 @@ fn the_same_part_twice_is_refused() {
     assert_eq!(output.status.code(), Some(2));
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(err.contains("the same part of the same run"), "{err}");
+}
+
+/// Looks whether a function has its name.
+struct Named(u64, Vec<Option<String>>);
+
+impl Observer for Named {
+    fn event(&mut self, seen: &Seen<'_>) {
+        self.1.push(seen.function(self.0).map(str::to_owned));
+    }
+}
+
+/// A function is named once, when it is first seen; whoever begins later knows it all the same.
+#[test]
+fn names_are_known_wherever_one_begins() {
+    let mut calls = calls(200);
+    let mut name = FuncName { func: 0xabc, name: [0; FUNC_NAME_LEN] };
+    name.name[..13].copy_from_slice(b"ipi_sync_core");
+    for (index, call) in calls.iter_mut().enumerate() {
+        // The third record of all becomes the name.
+        if let (4, Call::Record(_, record)) = (index, call) {
+            let (header, _) = Header::read_from_prefix(record).expect("a header");
+            let header = Header { kind: Kind::FuncName as u16, ..header };
+            *record = [header.as_bytes(), name.as_bytes()].concat();
+        }
+    }
+    let file = file(&written(&facts(), &calls));
+    let seen = [0, 3_500_000_000].map(|from| {
+        let part = trace::open(&file.path).expect("it can be read");
+        let mut named = Named(0xabc, Vec::new());
+        recorded::observe(&[part], Range { from, ..Range::default() }, &mut named)
+            .expect("it can be read");
+        named.1
+    });
+    let [all, late] = &seen;
+    assert!(0 < late.len() && late.len() < all.len(), "{} of {}", late.len(), all.len());
+    assert!(late.iter().all(|name| name.as_deref() == Some("ipi_sync_core")), "{late:?}");
 }
 
 /// What may happen to a record on its way.

@@ -25,6 +25,7 @@ use crate::{
     tui::{
         app::App,
         config::Settings,
+        heap,
         terminal::{self, Ui},
         theme::Tone,
     },
@@ -77,6 +78,7 @@ pub fn run(args: &Args, start: &Start) -> anyhow::Result<Exit> {
         bail!(LoadError::Privileges);
     }
     terminal::require()?;
+    heap::keep_small();
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
     let terms = Terms {

@@ -98,6 +98,9 @@ pub fn observe(
         if index > 0 {
             judge.part(part.facts());
         }
+        if range.from > 0 {
+            judge.engine_mut().name_funcs(&part.functions_before(range)?);
+        }
         let played = ahead::play(part, range, &mut sorter, &mut judge)?;
         for found in played.damage {
             judge.damaged(found.bytes.max(1));

@@ -1,6 +1,7 @@
 //! A file into a [`Sink`].
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, SyncSender, sync_channel},
@@ -9,14 +10,24 @@ use std::{
 
 use mcap::records::{Record, op};
 use serde::Deserialize;
+use tracer_common::{
+    model::{self, Event, Func},
+    wire::Kind,
+};
 
 use super::{
     Damage, Gap, MOST_CPUS, Topic, TraceError, block,
-    frames::{Frame, Frames},
+    frames::{Frame, Frames, Place},
     record::parse,
     versions,
 };
-use crate::stream::{Facts, Sink};
+use crate::{
+    engine::text,
+    stream::{Facts, Sink},
+};
+
+/// Where a file's records begin: after the magic.
+const BEGIN: u64 = 8;
 
 /// Chunks that wait, unpacked, for the judge.
 const AHEAD: usize = 4;
@@ -73,7 +84,7 @@ pub fn open(path: &Path) -> Result<Part, TraceError> {
     let mut frames = Frames::open(path)
         .map_err(io)?
         .ok_or_else(|| TraceError::Foreign("it is no MCAP file".to_owned()))?;
-    let again = frames.from(8);
+    let again = frames.from(BEGIN);
     let mut versioned = false;
     loop {
         match frames.next().map_err(io)? {
@@ -186,12 +197,7 @@ impl Part {
     pub fn play(&self, range: Range, sink: &mut dyn Sink) -> Result<Played, TraceError> {
         let places = self.frames.places();
         let mut played = Played { whole: !places.is_empty(), ..Played::default() };
-        let start = range.from.saturating_sub(RUN_UP);
-        let first = places.iter().find(|place| place.until >= start).map(|place| place.offset);
-        let frames = match first {
-            Some(offset) if range.from > 0 => self.frames.from(offset),
-            _ => self.frames.from(8),
-        };
+        let frames = self.frames.from(first(&places, range));
         let (to, from) = sync_channel(AHEAD);
         thread::scope(|scope| {
             let reading = scope.spawn(move || read(frames, &to));
@@ -203,6 +209,32 @@ impl Part {
             result.and(read.map_err(|source| TraceError::Io { path, source }))
         })?;
         Ok(played)
+    }
+
+    /// What functions are called, as far as it was told before `range`: each is told once.
+    ///
+    /// # Errors
+    /// [`TraceError`] if the file can't be read.
+    pub(crate) fn functions_before(
+        &self,
+        range: Range,
+    ) -> Result<BTreeMap<u64, String>, TraceError> {
+        let mut functions = BTreeMap::new();
+        let end = first(&self.frames.places(), range);
+        let mut frames = self.frames.from(BEGIN);
+        let io = |source| TraceError::Io { path: self.path.display().to_string(), source };
+        while frames.at() < end {
+            let Some(frame) = frames.next().map_err(io)? else { break };
+            let Frame::Chunk(content) = frame else { continue };
+            // What is damaged is told by whoever reads it all.
+            let _ = messages(&content, |topic, _, data| {
+                if let Topic::Cpu(_) = topic {
+                    block::unpack(data, &mut |record| functions.extend(function(record)))?;
+                }
+                Ok(())
+            });
+        }
+        Ok(functions)
     }
 
     fn take(
@@ -241,6 +273,27 @@ impl Part {
             }
         }
         Ok(())
+    }
+}
+
+/// Where reading begins: at the index's word, or at the beginning where there is none.
+fn first(places: &[Place], range: Range) -> u64 {
+    if range.from == 0 {
+        return BEGIN;
+    }
+    let start = range.from.saturating_sub(RUN_UP);
+    places.iter().find(|place| place.until >= start).map_or(BEGIN, |place| place.offset)
+}
+
+/// The function that a record names, if it is there for that.
+fn function(record: &[u8]) -> Option<(u64, String)> {
+    let header = model::header(record).ok()?;
+    if header.kind != Kind::FuncName as u16 {
+        return None;
+    }
+    match model::decode(record, |_| Func::Other) {
+        Ok((_, Event::FuncName(name))) => Some((name.func, text(&name.name).into_owned())),
+        _ => None,
     }
 }
 

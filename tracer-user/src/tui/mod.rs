@@ -10,6 +10,7 @@ pub mod app;
 mod base64;
 pub mod command;
 pub mod config;
+pub mod heap;
 pub mod keys;
 pub mod machine;
 mod outlet;
