@@ -1,6 +1,9 @@
 //! What the abstract kernel does, told as a tracer would tell it, is something that it can do.
 
-use tracer_common::{model::Event, wire};
+use tracer_common::{
+    model::{Event, Func},
+    wire,
+};
 use tracer_explore::{
     bug::{self, BUGS},
     conform::{Conform, Sees, Tally},
@@ -9,6 +12,7 @@ use tracer_explore::{
     setup::{Setup, World},
     step::Action,
 };
+use zerocopy::FromZeros as _;
 
 /// Numbers that look as if they were drawn.
 struct Draw(u64);
@@ -104,14 +108,10 @@ fn the_core_space_conforms() {
     }
 }
 
-/// A pid is used again: the new task has nothing to do with the old one.
-#[test]
-fn pids_are_used_again() {
-    let linux = protocol::find("linux-6.12").expect("known");
-    let world = World::new(linux, Setup::new(1, 1, 1, 1), &[]);
-    let sees = Sees::new(&path::config(&world), true, true);
-    let begin = || Conform::new(linux, &[], sees, 1);
-    let switch = |(prev_tid, prev_mm), (next_tid, next_mm), active, flags| Event::Switch {
+/// A switch of a thread and its mm to another.
+fn switch(prev: (u32, u64), next: (u32, u64), active: u64, flags: u16) -> Event {
+    let ((prev_tid, prev_mm), (next_tid, next_mm)) = (prev, next);
+    Event::Switch {
         flags,
         switch: wire::Switch {
             prev_mm,
@@ -125,11 +125,22 @@ fn pids_are_used_again() {
             prev_frame: 0,
             next_frame: 0,
         },
-    };
-    let cr3 = |tid, mm| {
-        let reason = wire::tlb_reason::TASK_SWITCH;
-        Event::TlbFlush(wire::TlbFlush { pages: u64::MAX, mm, tid, reason })
-    };
+    }
+}
+
+/// The switch wrote CR3.
+fn cr3(tid: u32, mm: u64) -> Event {
+    let reason = wire::tlb_reason::TASK_SWITCH;
+    Event::TlbFlush(wire::TlbFlush { pages: u64::MAX, mm, tid, reason })
+}
+
+/// A pid is used again: the new task has nothing to do with the old one.
+#[test]
+fn pids_are_used_again() {
+    let linux = protocol::find("linux-6.12").expect("known");
+    let world = World::new(linux, Setup::new(1, 1, 1, 1), &[]);
+    let sees = Sees::new(&path::config(&world), true, true);
+    let begin = || Conform::new(linux, &[], sees, 1);
     let fork = Event::Fork(wire::Fork {
         child_mm: 12,
         parent_tid: 300,
@@ -153,6 +164,46 @@ fn pids_are_used_again() {
             conform.event(0, 1_000 * (n as u64 + 1), event);
         }
         assert_eq!(conform.finish().diverged, diverged, "forked: {forked}");
+    }
+}
+
+/// While a task without probes runs, its CPU may answer a call unseen.
+#[test]
+fn a_task_without_probes_may_have_answered() {
+    let linux = protocol::find("linux-6.12").expect("known");
+    let world = World::new(linux, Setup::new(2, 2, 1, 1), &[]);
+    let sees = Sees::new(&path::config(&world), true, true);
+    let (to_user, func) = (wire::switch_flags::PREV_KTHREAD, Func::SyncCore);
+    let call = wire::Membarrier {
+        mm: 10,
+        tid: 100,
+        tgid: 100,
+        cmd: wire::membarrier_cmd::PRIVATE_EXPEDITED_SYNC_CORE,
+        state: 0x32,
+        ..wire::Membarrier::new_zeroed()
+    };
+    let local = wire::CsdLocal { mm: 10, tid: 100, tgid: 100, ..wire::CsdLocal::new_zeroed() };
+    // Whoever is switched out after task 300 was switched in: it, or another that nobody saw come.
+    for (out, diverged) in [((300, 20), 1), ((102, 30), 0)] {
+        let mut conform = Conform::new(linux, &[], sees, 2);
+        let told = [
+            (0, switch((0, 0), (100, 10), 1, to_user)),
+            (0, cr3(0, 0)),
+            (1, switch((0, 0), (101, 10), 1, to_user)),
+            (1, cr3(0, 0)),
+            (0, Event::MembarrierEnter(call)),
+            (0, Event::CsdQueue { func, target: 1, tid: 100 }),
+            (1, switch((101, 10), (300, 20), 10, 0)),
+            (1, cr3(101, 10)),
+            (0, Event::CsdLocal { func, local }),
+            (0, Event::MembarrierExit(call)),
+            (1, switch(out, (101, 10), out.1, 0)),
+        ];
+        for (n, (cpu, event)) in told.iter().enumerate() {
+            conform.event(*cpu, 1_000 * (n as u64 + 1), event);
+        }
+        let tally = conform.finish();
+        assert_eq!(tally.diverged, diverged, "{out:?}: {:?}", tally.divergences);
     }
 }
 

@@ -180,6 +180,10 @@ impl Conform {
             if !own && cpu != at {
                 self.tally.answers[usize::from(call.asked[cpu].is_none())] += 1;
             }
+            if call.kinds[cpu] & UNKNOWN != 0 {
+                // It has run there unseen.
+                self.tracks[cpu].asked.retain(|(_, tid, _)| *tid != call.tid);
+            }
             if call::fault(&call, answers, cpu, on).is_some() {
                 doubts.push(Doubt { call: call.clone(), cpu, ts, on, event: *event });
             }

@@ -209,6 +209,10 @@ impl Conform {
         if !track.stages.is_empty() && ![track.tid, track.tgid].contains(&tid) && !ran(track.tid) {
             self.tally.leave(Left::Dark);
             self.lose(at);
+            // It may have run whatever it was asked to; calls that are over do not wait for it.
+            self.changed_unseen(at);
+            let calls = &self.calls;
+            self.tracks[at].asked.retain(|(_, tid, _)| calls.iter().any(|call| call.tid == *tid));
         }
         let word = tid as usize / 64;
         if word >= self.ran.len() {
