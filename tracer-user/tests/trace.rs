@@ -397,6 +397,11 @@ fn a_part_of_the_time_is_judged_and_none_is_refused() {
     assert_eq!(beyond.status.code(), Some(2));
     let err = String::from_utf8_lossy(&beyond.stderr);
     assert!(err.contains("the recording is 4.0"), "{err}");
+    let narrow = ["--from", "2.0001s", "--to", "2.0002s"].map(OsStr::new);
+    let narrow = unlazy(&[&["report".as_ref(), one.path.as_os_str()], &narrow[..]].concat());
+    assert_eq!(narrow.status.code(), Some(2));
+    let err = String::from_utf8_lossy(&narrow.stderr);
+    assert!(err.contains("give a wider span"), "{err}");
 }
 
 #[test]

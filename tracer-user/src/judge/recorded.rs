@@ -109,9 +109,14 @@ pub fn observe(
     }
     if range.from > 0 && !judge.is_open() {
         let length = judge.until().saturating_sub(started) as f64 / 1e9;
-        return Err(TraceError::Parts(format!(
-            "there is nothing after that time: the recording is {length:.3} s long"
-        )));
+        return Err(TraceError::Parts(if range.to == u64::MAX {
+            format!("there is nothing after that time: the recording is {length:.3} s long")
+        } else {
+            format!(
+                "nothing is known between those times: what is read until then ends {length:.3} s \
+                 after the beginning; give a wider span"
+            )
+        }));
     }
     Ok(Recorded { report: judge.report(), damage })
 }
