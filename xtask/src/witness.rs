@@ -1,7 +1,7 @@
 //! `cargo xtask witness`: what unlazy concludes, against what the emulated CPUs did.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
@@ -121,7 +121,7 @@ fn judge(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 fn there(path: PathBuf) -> Result<PathBuf> {
-    if Path::new(&path).is_file() {
+    if path.is_file() {
         return Ok(path);
     }
     bail!("cargo built no {}", path.display())

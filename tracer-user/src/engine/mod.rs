@@ -93,7 +93,7 @@ pub struct Told {
 }
 
 /// What is in a record before its turn comes: its header, and the function that it names.
-fn naming(record: &[u8]) -> Result<(Header, Option<FuncName>), DecodeError> {
+pub(crate) fn naming(record: &[u8]) -> Result<(Header, Option<FuncName>), DecodeError> {
     let header = model::header(record)?;
     let named = (header.kind == Kind::FuncName as u16)
         .then(|| decode(record, |_| model::Func::Other))

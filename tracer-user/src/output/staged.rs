@@ -97,16 +97,8 @@ fn replace(file: &File, target: &Path) -> io::Result<()> {
 mod tests {
     use std::io::Write as _;
 
+    use super::super::tests::entries;
     use super::*;
-
-    fn names(dir: &Path) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(dir)
-            .expect("a directory")
-            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-            .collect();
-        names.sort();
-        names
-    }
 
     /// Both kinds: nothing is there before, all of it afterwards, whatever had the name.
     #[test]
@@ -115,7 +107,7 @@ mod tests {
         for name in ["new", "hidden"] {
             let target = dir.path().join(name);
             for text in ["the first\n", "the second\n"] {
-                let before = names(dir.path());
+                let before = entries(dir.path());
                 let staged = match name {
                     "new" => Staged::new(dir.path()),
                     _ => Staged::hidden(dir.path()),
@@ -123,13 +115,13 @@ mod tests {
                 let staged = staged.expect("a file");
                 staged.file().write_all(text.as_bytes()).expect("written");
                 if matches!(staged, Staged::Nameless(_)) {
-                    assert_eq!(names(dir.path()), before, "a kill now leaves nothing");
+                    assert_eq!(entries(dir.path()), before, "a kill now leaves nothing");
                 }
                 staged.publish(&target).expect("named");
                 assert_eq!(fs::read_to_string(&target).expect("there"), text);
             }
         }
-        assert_eq!(names(dir.path()), ["hidden", "new"]);
+        assert_eq!(entries(dir.path()), ["hidden", "new"]);
     }
 
     #[test]
@@ -140,7 +132,7 @@ mod tests {
         for staged in [Staged::new(dir.path()), Staged::hidden(dir.path())] {
             assert!(staged.expect("a file").publish(&target).is_err());
         }
-        assert_eq!(names(dir.path()), ["in the way"]);
+        assert_eq!(entries(dir.path()), ["in the way"]);
         let gone = dir.path().join("gone");
         assert_eq!(
             Staged::new(&gone).err().map(|error| error.kind()),

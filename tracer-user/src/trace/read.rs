@@ -10,10 +10,6 @@ use std::{
 
 use mcap::records::{Record, op};
 use serde::Deserialize;
-use tracer_common::{
-    model::{self, Event, Func},
-    wire::Kind,
-};
 
 use super::{
     Damage, Gap, MOST_CPUS, Topic, TraceError, block,
@@ -22,7 +18,7 @@ use super::{
     versions,
 };
 use crate::{
-    engine::text,
+    engine::{naming, text},
     stream::{Facts, Sink},
 };
 
@@ -287,14 +283,8 @@ fn first(places: &[Place], range: Range) -> u64 {
 
 /// The function that a record names, if it is there for that.
 fn function(record: &[u8]) -> Option<(u64, String)> {
-    let header = model::header(record).ok()?;
-    if header.kind != Kind::FuncName as u16 {
-        return None;
-    }
-    match model::decode(record, |_| Func::Other) {
-        Ok((_, Event::FuncName(name))) => Some((name.func, text(&name.name).into_owned())),
-        _ => None,
-    }
+    let (_, name) = naming(record).ok()?;
+    name.map(|name| (name.func, text(&name.name).into_owned()))
 }
 
 fn read(mut frames: Frames, to: &SyncSender<Frame>) -> io::Result<()> {
