@@ -28,11 +28,8 @@ impl Model {
             | Event::UserReturn(_) => Some(true),
             Event::Switch { flags, switch } => {
                 let preempted = flags & switch_flags::PREEMPT != 0;
-                let in_kernel = flags & switch_flags::PREV_KTHREAD != 0
-                    || matches!(
-                        Frame::from_u8(switch.prev_frame),
-                        Frame::Sysret | Frame::SyscallIret | Frame::Compat
-                    );
+                let in_kernel =
+                    flags & switch_flags::PREV_KTHREAD != 0 || Self::is_syscall(switch.prev_frame);
                 if switch.prev_tid == 0 {
                     // The idle task is never preempted (kernel/sched/idle.c:do_idle).
                     Some(true)
@@ -56,6 +53,11 @@ impl Model {
             Some(false) => {}
             None => c.maybe_sync = at.ts,
         }
+    }
+
+    /// Whether this frame is a system call's, so that an interrupt does not return to user mode.
+    fn is_syscall(frame: u8) -> bool {
+        matches!(Frame::from_u8(frame), Frame::Sysret | Frame::SyscallIret | Frame::Compat)
     }
 
     /// An IRET was executed at or after `ts`.
@@ -135,7 +137,8 @@ impl Model {
         let earlier = c.iret_pending;
         if earlier != 0 {
             let same = Self::same_interrupt(c, Vector::from_u8(irq.vector));
-            if same || Frame::from_u8(irq.frame) == Frame::Interrupt {
+            let in_kernel = (c.known && c.kthread) || Self::is_syscall(irq.frame);
+            if same || !in_kernel {
                 // It may be the same interrupt; or it may have come in the work before the return to
                 // user mode, which can be preempted, so that neither IRET has been executed yet.
                 c.maybe_sync = c.maybe_sync.max(earlier);

@@ -56,6 +56,14 @@ impl Model {
         {
             task.out = Some((self.epoch, flags & switch_flags::PREEMPT != 0));
         }
+        if prev_kthread
+            && w.prev_tid != 0
+            && flags & switch_flags::PREEMPT != 0
+            && let Some(task) = s.task(w.prev_tid)
+        {
+            // The interrupt that preempted it ends when it goes on.
+            task.kernel_iret = true;
+        }
         if let Some(task) = s.known_task(w.prev_tid)
             && task.call.is_some_and(|call| registers(call.cmd) != 0)
         {
@@ -78,7 +86,8 @@ impl Model {
         // No switch in the middle of an interrupt: an exit went unseen.
         c.irq_depth = 0;
         c.irq_from_user = false;
-        c.kernel_iret = false;
+        // If the previous task had to execute one before it went on, it has.
+        Self::settle_kernel_iret(c, at);
         c.entered = None;
         c.loaded_at = (0, 0);
         c.temporary = None;
@@ -88,6 +97,11 @@ impl Model {
         if w.next_mm != w.prev_mm {
             s.tally().logical_changes += 1;
             c.debt = None;
+        }
+        if c.kthread
+            && let Some(task) = s.known_task(w.next_tid)
+        {
+            c.kernel_iret = core::mem::take(&mut task.kernel_iret);
         }
         if w.next_mm == 0 {
             // enter_lazy_tlb(prev->active_mm)
@@ -246,22 +260,29 @@ impl Model {
     /// How the previous task will leave the kernel when it runs again.
     fn remember_prev<S: Store>(&self, s: &mut S, c: &Cpu, flags: u16, w: &Switch) {
         let mine = c.known && c.tid == w.prev_tid;
+        let preempted = flags & switch_flags::PREEMPT != 0;
+        // exit_to_user_mode_loop makes room of its own will, and does not sleep. Whoever is preempted,
+        // or sleeps, may have returned since, and be in its next system call before `sys_enter` is
+        // traced (kernel/entry/common.c:syscall_trace_enter): there interrupts are on, and a debugger
+        // may stop it.
+        let on_its_way = !preempted && flags & switch_flags::PREV_BLOCKED == 0;
+        let frame = Frame::from_u8(w.prev_frame);
         let left = match c.way {
             _ if !mine => Tri::Unknown,
             // Perhaps a first return, which is none by SYSRET.
-            Way::Leaving(Frame::Unknown, _) if Frame::from_u8(w.prev_frame) == Frame::Sysret => {
-                Tri::Unknown
-            }
-            Way::Leaving(..) => Tri::Yes,
+            Way::Leaving(Frame::Unknown, _) if frame == Frame::Sysret => Tri::Unknown,
+            // It has returned from an interrupt, and calls again.
+            Way::Leaving(Frame::Interrupt, _) if frame != Frame::Interrupt => Tri::Unknown,
+            Way::Leaving(..) if on_its_way => Tri::Yes,
             Way::InSyscall => Tri::No,
-            // It came into the kernel unseen.
-            Way::Unknown | Way::User => Tri::Unknown,
+            // It came into the kernel unseen, or may have.
+            Way::Leaving(..) | Way::Unknown | Way::User => Tri::Unknown,
         };
-        // Still on its way to its first return.
+        // Still on its way to its first return: before `sys_exit`, if nothing came since it runs.
         let fresh = mine
-            && matches!(c.way, Way::Leaving(Frame::SyscallIret, _))
-            && Frame::from_u8(w.prev_frame) == Frame::Sysret;
-        let preempted = flags & switch_flags::PREEMPT != 0;
+            && frame == Frame::Sysret
+            && matches!(c.way, Way::Leaving(Frame::SyscallIret, since)
+                if on_its_way || (self.syscalls && since == c.switched_at));
         let kernel_iret = !mine || c.kernel_iret || preempted;
         let epoch = self.epoch;
         if let Some(task) = s.task(w.prev_tid) {

@@ -51,7 +51,7 @@ impl Model {
 
     /// The task has gone on past the kernel code in which it may have had to execute an IRET: it has
     /// executed it by now, or there was none.
-    fn settle_kernel_iret(c: &mut Cpu, at: At) {
+    pub(super) fn settle_kernel_iret(c: &mut Cpu, at: At) {
         if core::mem::take(&mut c.kernel_iret) {
             c.maybe_sync = at.ts;
         }

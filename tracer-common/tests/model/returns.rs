@@ -71,6 +71,117 @@ fn preempted_in_kernel_code() {
     assert_eq!(k.inconclusive(Rule::R1), 1);
 }
 
+/// A thread is switched out in the entry of its next system call, before `sys_enter` is traced: when
+/// it runs again, that event is no proof that it had been in user mode since.
+#[test]
+fn switched_out_before_its_system_call_is_traced() {
+    let inverted = Config { finish_task_switch: Promise::Never, ..Config::default() };
+    let begins = |k: &mut Kernel| {
+        k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().sys_exit();
+    };
+    // Preempted, or stopped by a debugger.
+    for stopped in [false, true] {
+        let mut k = Kernel::traced_with(inverted);
+        begins(&mut k);
+        if stopped {
+            k.cpu(1).sleeps_for(kthread(K));
+        } else {
+            k.cpu(1).tick().preempted_by(kthread(K));
+        }
+        k.cpu(1).sleeps_for(user(U, A)).sys_enter();
+        k.clean();
+        assert_eq!(k.inconclusive(Rule::R1), 1, "stopped: {stopped}");
+    }
+    // It made room on its way out.
+    let mut k = Kernel::traced_with(inverted);
+    begins(&mut k);
+    k.cpu(1).yields_to(kthread(K)).sleeps_for(user(U, A)).sys_enter();
+    k.found(&[(Rule::R1, 1, U)]);
+}
+
+/// The same after an interrupt of user mode, and in a new thread: neither's IRET is still to come.
+#[test]
+fn switched_out_after_it_has_come_back_by_iret() {
+    let inverted = Config { finish_task_switch: Promise::Never, ..Config::default() };
+    for new in [false, true] {
+        let mut k = Kernel::traced_with(inverted);
+        if new {
+            k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().forks(user(T, A));
+            k.cpu(1).sleeps_for(IDLE).yields_to(user(T, A));
+            k.cpu(1).event(Event::SysExit(syscall(T, 435, Frame::Sysret)));
+        } else {
+            k.cpu(1).yields_to(user(T, A)).cr3_in_switch().sys_enter().sys_exit().in_user().tick();
+        }
+        let calls = Who { frame: Frame::Sysret, ..user(T, A) };
+        k.cpu(1).becomes(calls).tick().preempted_by(kthread(K));
+        let before = k.store.cpu(1).unwrap().sync;
+        k.cpu(1).sleeps_for(calls).sys_enter();
+        assert_eq!(k.store.cpu(1).unwrap().sync, before, "new: {new}");
+        k.clean();
+        assert_eq!(k.inconclusive(Rule::R1), 1, "new: {new}");
+    }
+}
+
+/// Two interrupts on the way back to user mode of a thread whose frame is not read: it may be
+/// preempted with both IRETs still to come.
+#[test]
+fn an_interrupt_on_the_way_out_of_one_that_nobody_knows() {
+    let mut k = Kernel::traced();
+    let unregistered = Who { state: 0, ..user(T, A) };
+    k.cpu(1).yields_to(unregistered).cr3_in_switch();
+    let before = k.store.cpu(1).unwrap().sync;
+    k.cpu(1).tick().tick().preempted_by(kthread(K));
+    assert_eq!(k.store.cpu(1).unwrap().sync, before);
+}
+
+/// A thread that was preempted in kernel code goes on by an IRET, and sleeps before it returns: that
+/// IRET serialized the CPU for its sibling.
+#[test]
+fn the_next_thread_inherits_an_iret_in_kernel_code() {
+    let inverted = Config { finish_task_switch: Promise::Never, ..Config::default() };
+    for preempted in [false, true] {
+        let mut k = Kernel::traced_with(inverted);
+        k.cpu(1).yields_to(user(T, A)).cr3_in_switch().sys_enter().sleeps_for(IDLE);
+        k.cpu(1).yields_to(user(U, A)).sys_enter();
+        assert_eq!(k.inconclusive(Rule::R1), 1, "nobody saw where U came from");
+        if preempted {
+            k.cpu(1).irq_entry(Vector::Reschedule).irq_exit(Vector::Reschedule);
+            k.cpu(1).preempted_by(kthread(K));
+        } else {
+            k.cpu(1).sleeps_for(kthread(K));
+        }
+        k.cpu(1).sleeps_for(user(U, A)).sleeps_for(user(T, A)).round_trip();
+        if preempted {
+            k.clean();
+            assert_eq!(k.inconclusive(Rule::R1), 2);
+        } else {
+            k.found(&[(Rule::R1, 1, T)]);
+        }
+    }
+}
+
+/// The same of a kernel thread: it leaves the mm loaded, and its IRET comes after the call began.
+#[test]
+fn the_next_thread_inherits_a_kernel_thread_s_iret() {
+    let inverted = Config { finish_task_switch: Promise::Never, ..Config::default() };
+    for preempted in [false, true] {
+        let mut k = Kernel::traced_with(inverted);
+        k.cpu(0).yields_to(user(CALLER, A)).cr3_in_switch().sys_enter().sys_exit().in_user();
+        k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().sleeps_for(kthread(K));
+        if preempted {
+            k.cpu(1).irq_entry(Vector::Reschedule).irq_exit(Vector::Reschedule);
+            k.cpu(1).preempted_by(kthread(K + 1));
+        } else {
+            k.cpu(1).sleeps_for(kthread(K + 1));
+        }
+        alone(&mut k.cpu(0));
+        k.cpu(1).sleeps_for(kthread(K)).sleeps_for(user(U, A)).round_trip();
+        let r2 = k.store.findings.iter().any(|found| found.rule == Rule::R2);
+        assert_eq!(r2, !preempted);
+        assert_eq!(k.inconclusive(Rule::R2), u64::from(preempted));
+    }
+}
+
 /// A page fault in kernel code that slept: its IRET comes when the thread goes on.
 #[test]
 fn a_kernel_fault_that_sleeps() {
