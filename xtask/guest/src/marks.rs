@@ -3,36 +3,64 @@
 use std::arch::asm;
 use std::fmt::Write as _;
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use anyhow::{Context as _, Result, anyhow};
+use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::sequence;
 
-/// How often it is marked: the shortest time between two looks at the clock tells most.
-const TIMES: u32 = 64;
+/// How often it is marked in a row: the shortest time between two looks at the clock tells most.
+const TIMES: u32 = 8;
 
-/// Marks, runs a command, and marks again. FILE gets a line for each mark: the guest's clock before
-/// and after it, in nanoseconds.
+/// The time between two rows of marks. The guest's clock may change its rate, as Linux does when it
+/// has measured the TSC better: both clocks are laid side by side piece by piece.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Runs a command, and marks from before it begins until it has ended. FILE gets a line for each
+/// mark: the guest's clock before and after it, in nanoseconds.
 ///
 /// # Errors
 /// When the command can't be started, or the file not be written.
 pub(crate) fn around(file: &str, command: &[String]) -> Result<u8> {
-    let mut lines = String::new();
-    marks(&mut lines)?;
-    let code = sequence::once(command)?;
-    marks(&mut lines)?;
+    let ended = AtomicBool::new(false);
+    let (code, lines) = thread::scope(|scope| {
+        let (begun, begins) = mpsc::channel();
+        let marker = scope.spawn(|| until(&ended, begun));
+        // A marker that could not begin says why when it is joined.
+        let _ = begins.recv();
+        let code = sequence::once(command);
+        ended.store(true, Ordering::Relaxed);
+        let lines = marker.join().map_err(|_| anyhow!("the thread that marks has died"))?;
+        anyhow::Ok((code?, lines?))
+    })?;
     fs::write(file, lines).with_context(|| format!("writing {file}"))?;
     Ok(code)
 }
 
-/// All on one CPU, whose order the witness keeps.
-fn marks(lines: &mut String) -> Result<()> {
-    let before = sched_getaffinity(None).context("asking where this may run")?;
+/// Marks on one CPU, whose order the witness keeps, until what is watched has ended, and once more.
+fn until(ended: &AtomicBool, begun: mpsc::Sender<()>) -> Result<String> {
     let mut first = CpuSet::new();
     first.set(0);
+    // Of this thread only.
     sched_setaffinity(None, &first).context("going to CPU 0")?;
+    let mut lines = String::new();
+    marks(&mut lines);
+    drop(begun);
+    while !ended.load(Ordering::Relaxed) {
+        thread::sleep(PAUSE);
+        marks(&mut lines);
+    }
+    marks(&mut lines);
+    write_down();
+    Ok(lines)
+}
+
+fn marks(lines: &mut String) {
     for _ in 0..TIMES {
         let from = now();
         mark();
@@ -40,7 +68,6 @@ fn marks(lines: &mut String) -> Result<()> {
         // Writing to a String cannot fail.
         let _ = writeln!(lines, "{from} {to}");
     }
-    sched_setaffinity(None, &before).context("going back")
 }
 
 /// The clock that eBPF programs read.
@@ -60,16 +87,31 @@ fn mark() {
     }
 }
 
+/// Executes [`unlazy_guest::witness::WRITE_DOWN`].
+fn write_down() {
+    // SAFETY: it is a NOP: no operand of it is read.
+    unsafe {
+        asm!(
+            ".byte 0x0f, 0x1f, 0x84, 0x00, 0x55, 0x4e, 0x4c, 0x57",
+            options(nomem, nostack, preserves_flags)
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use unlazy_guest::witness::MARK;
+    use std::time::Instant;
+
+    use unlazy_guest::witness::{MARK, WRITE_DOWN};
 
     use super::*;
 
     #[test]
     fn every_mark_stands_between_two_times() {
-        let mut lines = String::new();
-        marks(&mut lines).unwrap();
+        let ended = AtomicBool::new(true);
+        let lines = thread::scope(|scope| {
+            scope.spawn(|| until(&ended, mpsc::channel().0)).join().unwrap().unwrap()
+        });
         let mut last = 0;
         for line in lines.lines() {
             let (from, to) = line.split_once(' ').unwrap();
@@ -77,12 +119,26 @@ mod tests {
             assert!(last <= from && from <= to, "{line}");
             last = to;
         }
-        assert_eq!(lines.lines().count(), TIMES as usize);
+        assert_eq!(lines.lines().count(), 2 * TIMES as usize, "before and after");
     }
 
     #[test]
-    fn the_mark_is_the_one_that_is_looked_for() {
+    fn the_command_s_end_ends_the_marks() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        let begun = Instant::now();
+        let command = ["sleep", "0.1"].map(str::to_owned);
+        assert_eq!(around(path, &command).unwrap(), 0);
+        assert!(begun.elapsed() >= Duration::from_millis(100));
+        let lines = fs::read_to_string(path).unwrap();
+        assert!(lines.lines().count() >= 3 * TIMES as usize, "{lines}");
+        assert!(around(path, &["/nowhere".to_owned()]).is_err(), "and no thread is left");
+    }
+
+    #[test]
+    fn the_instructions_are_those_that_are_looked_for() {
         assert_eq!(MARK, *b"\x0f\x1f\x84\x00UNLZ");
-        assert_eq!(b"UNLZ", &[0x55, 0x4e, 0x4c, 0x5a]);
+        assert_eq!(WRITE_DOWN, *b"\x0f\x1f\x84\x00UNLW");
+        assert_eq!(b"UNLZW", &[0x55, 0x4e, 0x4c, 0x5a, 0x57]);
     }
 }

@@ -7,6 +7,9 @@
 /// executes it between two looks at its clock, so that both clocks can be laid side by side.
 pub const MARK: [u8; 8] = [0x0f, 0x1f, 0x84, 0x00, b'U', b'N', b'L', b'Z'];
 
+/// Another such: the guest asks that what was told be in the files, for it is about to be killed.
+pub const WRITE_DOWN: [u8; 8] = [0x0f, 0x1f, 0x84, 0x00, b'U', b'N', b'L', b'W'];
+
 /// What is worth telling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -33,10 +36,12 @@ pub enum Kind {
     User = 10,
     /// [`MARK`]
     Mark = 11,
+    /// [`WRITE_DOWN`]
+    WriteDown = 12,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Iret,
         Self::Cr3,
         Self::Control,
@@ -48,6 +53,7 @@ impl Kind {
         Self::Sysret,
         Self::User,
         Self::Mark,
+        Self::WriteDown,
     ];
 
     /// The kind with this number.
@@ -60,7 +66,7 @@ impl Kind {
     /// "Serializing Instructions"; AMD's agrees but for SERIALIZE).
     #[must_use]
     pub const fn serializes(self) -> bool {
-        !matches!(self, Self::Sysret | Self::User | Self::Mark)
+        !matches!(self, Self::Sysret | Self::User | Self::Mark | Self::WriteDown)
     }
 }
 
@@ -69,6 +75,9 @@ impl Kind {
 pub fn classify(instruction: &[u8]) -> Option<Kind> {
     if instruction == MARK {
         return Some(Kind::Mark);
+    }
+    if instruction == WRITE_DOWN {
+        return Some(Kind::WriteDown);
     }
     let is_prefix = |byte: &u8| matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3);
     let opcode = instruction.iter().position(|byte| !is_prefix(byte))?;
@@ -141,7 +150,7 @@ mod tests {
 
     #[test]
     fn instructions_are_told_apart() {
-        let known: [(&[u8], Option<Kind>); 24] = [
+        let known: [(&[u8], Option<Kind>); 25] = [
             (&[0x48, 0xcf], Some(Kind::Iret)),
             (&[0xcf], Some(Kind::Iret)),
             (&[0x48, 0x0f, 0x07], Some(Kind::Sysret)),
@@ -168,6 +177,7 @@ mod tests {
             (&[0x0f, 0x01, 0xe8], Some(Kind::Serialize)),
             (&[0x0f, 0x05], None),
             (&MARK, Some(Kind::Mark)),
+            (&WRITE_DOWN, Some(Kind::WriteDown)),
             (&[0x0f, 0x1f, 0x84, 0x00, 0, 0, 0, 0], None),
             (&[], None),
         ];

@@ -60,8 +60,7 @@ pub(crate) fn executed(cpu: c_uint, kind: Kind) {
         cpu.leaves |= matches!(kind, Kind::Iret | Kind::Sysret);
         tell(cpu, ts, kind);
     });
-    if kind == Kind::Mark {
-        // The last one may be followed by SIGKILL.
+    if kind == Kind::WriteDown {
         flush();
     }
 }

@@ -8,9 +8,11 @@
 //!
 //! unlazy says of a serialization, or of a return to user mode, that it happened between two times.
 //! The witness must have seen one of that kind on that CPU between them; how often it saw one between
-//! two times somewhat later tells what that is worth. Of a finding of R1 unlazy says that nothing
-//! serialized; then the witness must have seen nothing that does. Exits with 1 if the two disagree.
+//! two times somewhat later tells what that is worth. Of a finding of R1 or R2 unlazy says that nothing
+//! serialized before a return; then the witness must have seen nothing that does. Exits with 1 if the two disagree.
 #![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
+
+mod clock;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,11 +21,13 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use anyhow::{Context as _, Result, bail};
-use tracer_common::model::{Finding, Rule, SyncCause, SyncPoint, UserRan};
+use tracer_common::model::{Event, Evidence, Finding, Rule, SyncCause, SyncPoint, UserRan};
 use unlazy::engine::{Observer, Seen};
 use unlazy::judge::recorded;
 use unlazy::trace::{self, Range};
 use unlazy_guest::witness::{Kind, Told, file};
+
+use self::clock::Clock;
 
 fn main() -> Result<ExitCode> {
     let args: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
@@ -41,12 +45,14 @@ fn main() -> Result<ExitCode> {
     let judged = recorded::observe(&[part], Range::default(), &mut claims)?;
     let report = judged.report;
     println!(
-        "{release}, {count} CPUs, {:.1} s: {} events, {} lost, {:?}; the clocks agree to {:.1} us",
+        "{release}, {count} CPUs, {:.1} s: {} events, {} lost, {:?}; the clocks agree to {:.1} us but \
+         for {:.1} s",
         report.duration_ns as f64 / 1e9,
         report.events.total,
         report.events.lost.total,
         report.verdict,
         clock.error as f64 / 1e3,
+        clock.blind_ns() as f64 / 1e9,
     );
     Ok(hold(&claims, &witness, &clock))
 }
@@ -54,58 +60,6 @@ fn main() -> Result<ExitCode> {
 fn read(path: &Path) -> Result<Vec<Told>> {
     let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
     Ok(Told::all(&bytes).collect())
-}
-
-/// The guest's clock by the host's: a straight line through the shortest mark at the beginning and
-/// the shortest one at the end.
-struct Clock {
-    host: [u64; 2],
-    guest: [u64; 2],
-    /// How far it may be off, in nanoseconds: half a mark's length, and what any mark is outside of
-    /// where it should be.
-    error: u64,
-}
-
-impl Clock {
-    fn new(marks: &Path, told: &[Told]) -> Result<Self> {
-        let text =
-            fs::read_to_string(marks).with_context(|| format!("reading {}", marks.display()))?;
-        let host = told.iter().filter(|told| told.kind == Kind::Mark).map(|told| told.ts);
-        let guest = text.lines().map(|line| {
-            let (from, to) = line.split_once(' ')?;
-            Some((from.parse().ok()?, to.parse().ok()?))
-        });
-        let guest: Vec<(u64, u64)> = guest.collect::<Option<_>>().context("these are no marks")?;
-        let host: Vec<u64> = host.collect();
-        if host.len() != guest.len() || host.len() < 4 {
-            bail!("the guest marked {} times, and the witness saw {}", guest.len(), host.len());
-        }
-        let marks: Vec<(u64, (u64, u64))> = host.into_iter().zip(guest).collect();
-        let (begin, end) = marks.split_at(marks.len() / 2);
-        let shortest = |marks: &[(u64, (u64, u64))]| {
-            let mark = marks.iter().min_by_key(|(_, (from, to))| to - from).copied();
-            mark.context("there are no marks")
-        };
-        let (first, last) = (shortest(begin)?, shortest(end)?);
-        let middle = |(from, to): (u64, u64)| from.midpoint(to);
-        let half = (first.1.1 - first.1.0).max(last.1.1 - last.1.0).div_ceil(2);
-        let mut clock =
-            Self { host: [first.0, last.0], guest: [middle(first.1), middle(last.1)], error: 0 };
-        let outside = marks.iter().map(|&(host, (from, to))| {
-            let at = clock.guest(host);
-            from.saturating_sub(at).max(at.saturating_sub(to))
-        });
-        clock.error = half + outside.max().unwrap_or(0);
-        Ok(clock)
-    }
-
-    /// The guest's time at a time of the host's.
-    fn guest(&self, host: u64) -> u64 {
-        let [begin, end] = self.host.map(i128::from);
-        let [from, to] = self.guest.map(i128::from);
-        let at = from + (i128::from(host) - begin) * (to - from) / (end - begin).max(1);
-        u64::try_from(at).unwrap_or(0)
-    }
 }
 
 /// What the witness told, by CPU, in the guest's time.
@@ -120,7 +74,7 @@ impl Witness {
     fn new(clock: &Clock, told: Vec<Vec<Told>>) -> Self {
         let guest = |told: Told| Told { ts: clock.guest(told.ts), ..told };
         let cpus = told.into_iter().map(|cpu| cpu.into_iter().map(guest).collect()).collect();
-        let [from, to] = clock.guest;
+        let (from, to) = clock.span();
         Self { cpus, from, to }
     }
 
@@ -138,6 +92,24 @@ impl Witness {
         // It is said at the switch, and holds for whatever user code runs next.
         let user = self.since(claim.cpu, claim.from).iter().find(|told| told.kind == Kind::User);
         user.map_or(self.to, |told| told.ts)
+    }
+
+    /// When the CPU returned to user mode without serializing, as a finding says. An interrupt may come
+    /// before its first instruction there, so that an IRET is between: it has returned all the same.
+    fn returned(&self, finding: &Finding, error: u64) -> Option<u64> {
+        let returns = |told: &&Told| matches!(told.kind, Kind::Sysret | Kind::User);
+        let cpu = finding.cpu as usize;
+        let all = self.since(cpu, finding.since + error);
+        if finding.rule == Rule::R1 {
+            return all.iter().find(returns).map(|told| told.ts);
+        }
+        if finding.evidence == Evidence::Observed {
+            // It was seen on its way, and arrives.
+            return self.since(cpu, finding.ts).iter().find(returns).map(|told| told.ts);
+        }
+        // It has been there.
+        let before = all.iter().take_while(|told| told.ts <= finding.ts + error);
+        before.filter(returns).last().map(|told| told.ts)
     }
 
     /// All of a CPU between two times.
@@ -200,7 +172,8 @@ struct Last {
 /// What unlazy says, as it says it.
 struct Claims {
     cpus: Vec<Last>,
-    /// What is over by the next event of the CPU at the latest.
+    /// What is over by the next event of the CPU at the latest; an IRET, by the next of its task: what
+    /// an interrupt has left to do may come before.
     open: Vec<Vec<Claim>>,
     settled: Vec<Claim>,
     findings: Vec<Finding>,
@@ -221,7 +194,8 @@ impl Observer for Claims {
         else {
             return;
         };
-        for claim in open.drain(..) {
+        let over = |claim: &Claim| claim.what != IRET || is_of_a_task(seen.event);
+        for claim in open.extract_if(.., |claim| over(claim)) {
             self.settled.push(Claim { to: seen.ts, ..claim });
         }
         let mut claim = |what, from| open.push(Claim { cpu, what, from, to: 0 });
@@ -247,6 +221,23 @@ impl Observer for Claims {
     }
 }
 
+const IRET: What = What::Sync(SyncCause::Iret as u8);
+
+/// Whether it comes from what a task does itself, and so not between an interrupt's handler and its
+/// IRET.
+const fn is_of_a_task(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Switch { .. }
+            | Event::SysEnter(_)
+            | Event::SysExit(_)
+            | Event::MembarrierEnter(_)
+            | Event::MembarrierExit(_)
+            | Event::PageFault { .. }
+            | Event::UserReturn(_)
+    )
+}
+
 /// What came of one kind of claim.
 #[derive(Clone, Copy, Debug, Default)]
 struct Row {
@@ -268,7 +259,8 @@ fn hold(claims: &Claims, witness: &Witness, clock: &Clock) -> ExitCode {
     let mut wrong = Vec::new();
     let error = clock.error;
     for claim in &claims.settled {
-        if claim.from < witness.from || claim.to > witness.to {
+        let inside = witness.from <= claim.from && claim.to <= witness.to;
+        if !inside || !clock.comparable(claim.from, claim.to) {
             continue;
         }
         let row = rows.entry(claim.what).or_default();
@@ -282,15 +274,23 @@ fn hold(claims: &Claims, witness: &Witness, clock: &Clock) -> ExitCode {
         }
         row.by_chance += u64::from(holds(from + ELSEWHERE, to + ELSEWHERE));
     }
-    let (mut findings, mut refuted) = (0, 0);
-    for finding in claims.findings.iter().filter(|finding| finding.rule == Rule::R1) {
-        findings += 1;
-        let after = witness.since(finding.cpu as usize, finding.since + error);
-        let until_user = after.iter().take_while(|told| told.kind != Kind::User);
-        let serialized: Vec<_> = until_user.filter(|told| told.kind.serializes()).collect();
+    let mut broken = [(Rule::R1, 0, 0), (Rule::R2, 0, 0)];
+    for finding in &claims.findings {
+        let Some((_, findings, refuted)) = broken.iter_mut().find(|row| row.0 == finding.rule)
+        else {
+            continue;
+        };
+        let Some(returned) = witness.returned(finding, error) else { continue };
+        if finding.since < witness.from || !clock.comparable(finding.since, returned) {
+            continue;
+        }
+        *findings += 1;
+        let told = witness.since(finding.cpu as usize, finding.since + error).iter();
+        let until_return = told.take_while(|told| told.ts < returned);
+        let serialized: Vec<_> = until_return.filter(|told| told.kind.serializes()).collect();
         if !serialized.is_empty() {
-            refuted += 1;
-            wrong.push(format!("{finding:?}: {serialized:?}"));
+            *refuted += 1;
+            wrong.push(format!("{finding:?}: returned at {returned}: {serialized:?}"));
         }
     }
     println!("{:<50} {:>10} {:>10} {:>10}", "what unlazy says", "times", "not so", "by chance");
@@ -298,10 +298,10 @@ fn hold(claims: &Claims, witness: &Witness, clock: &Clock) -> ExitCode {
         let percent = 100.0 * *by_chance as f64 / *times as f64;
         println!("{:<50} {times:>10} {not_so:>10} {percent:>8.0} %", what.to_string());
     }
-    println!(
-        "{:<50} {findings:>10} {refuted:>10} {:>10}",
-        "R1: returned, and had not serialized", "-"
-    );
+    for (rule, findings, refuted) in broken {
+        let row = format!("{rule:?}: ran user code, and had not serialized");
+        println!("{row:<50} {findings:>10} {refuted:>10} {:>10}", "-");
+    }
     let told = witness.cpus.iter().flatten();
     let mut kinds: BTreeMap<u8, (Kind, u64)> = BTreeMap::new();
     for told in told.filter(|told| (witness.from..=witness.to).contains(&told.ts)) {
