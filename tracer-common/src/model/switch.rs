@@ -285,8 +285,11 @@ impl Model {
                 if on_its_way || (self.syscalls && since == c.switched_at));
         let kernel_iret = !mine || c.kernel_iret || preempted;
         let epoch = self.epoch;
+        let from_user =
+            matches!(c.way, Way::InSyscall | Way::User | Way::Leaving(Frame::Interrupt, _));
         if let Some(task) = s.task(w.prev_tid) {
-            *task = Task { epoch, fresh, ran: true, left, kernel_iret, ..*task };
+            let grown = task.grown || (mine && from_user);
+            *task = Task { epoch, fresh, ran: true, grown, left, kernel_iret, ..*task };
         }
     }
 

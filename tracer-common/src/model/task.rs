@@ -99,6 +99,9 @@ pub struct Task {
     pub fresh: bool,
     /// Has been seen running: its frame can be believed.
     pub ran: bool,
+    /// Has been in user mode for sure: its next return is not its first one, which is by IRET whatever
+    /// its frame says.
+    pub grown: bool,
     /// Was switched out after its system call's exit had been seen.
     pub left: Tri,
     /// May execute an IRET in kernel code when it goes on; see

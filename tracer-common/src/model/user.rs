@@ -148,6 +148,18 @@ impl Model {
         }
     }
 
+    /// The same where a probe sits on the way out. Of a task of which nothing is known, a system call's
+    /// frame may be its parent's.
+    fn frame_seen<S: Store>(s: &mut S, c: &Cpu, w: &UserReturn) -> Frame {
+        let frame = Self::frame_out(c, w.frame);
+        let unknown = matches!(c.way, Way::Unknown | Way::Leaving(Frame::Unknown, _));
+        if frame != Frame::Sysret || !unknown {
+            return frame;
+        }
+        let grown = s.task(w.tid).is_some_and(|task| core::mem::replace(&mut task.grown, true));
+        if grown { frame } else { Frame::Unknown }
+    }
+
     pub(super) fn on_page_fault<S: Store>(
         &self,
         s: &mut S,
@@ -185,7 +197,7 @@ impl Model {
             c.maybe_sync = at.ts;
             r3::judge(s, c, at, w.mm, w.tid, Evidence::Observed, &self.config);
         } else {
-            let frame = Self::frame_out(c, w.frame);
+            let frame = Self::frame_seen(s, c, w);
             Self::settle_kernel_iret(c, at);
             s.tally().returns_observed += 1;
             c.user = UserRan {

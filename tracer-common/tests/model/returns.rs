@@ -248,6 +248,22 @@ fn a_child_that_nobody_knew() {
     assert_eq!(k.inconclusive(Rule::R1), 2);
 }
 
+/// The same where a probe sits on the way out, and reads the parent's frame: it is the child's first
+/// return, as far as anybody knows.
+#[test]
+fn a_child_that_nobody_knew_and_a_probe() {
+    let mut k = Kernel::full(Config { finish_task_switch: Promise::Never, ..Config::default() });
+    let iret = |k: &Kernel| (k.store.tally.sysret, k.store.tally.iret);
+    k.cpu(1).yields_to(user(T, A)).event(Event::SysExit(syscall(T, 435, Frame::Sysret)));
+    // On the way it makes room.
+    k.cpu(1).yields_to(IDLE).yields_to(user(T, A));
+    k.cpu(1).becomes(Who { frame: Frame::Sysret, ..user(T, A) }).user_return();
+    assert_eq!(iret(&k), (0, 0), "either");
+    // It has grown by then.
+    k.cpu(1).sys_enter().sleeps_for(IDLE).yields_to(user(T, A)).sys_exit().user_return();
+    assert_eq!(iret(&k), (1, 0));
+}
+
 /// Interrupts that come in the softirq of another, and devices with several handlers.
 #[test]
 fn interrupts_one_after_another() {
