@@ -8,7 +8,7 @@ use super::{
     rules::r2,
     state::{UserRan, Way},
 };
-use crate::wire::{Frame, Irq, Vector, switch_flags};
+use crate::wire::{Frame, Irq, Site, Vector, switch_flags};
 
 impl Model {
     /// Whether the IRET of the last interrupt has been executed, as this event tells.
@@ -25,7 +25,16 @@ impl Model {
             | Event::PageFault { from_user: true, .. }
             | Event::Exec(_)
             | Event::Exit(_)
-            | Event::UserReturn(_) => Some(true),
+            | Event::UserReturn(_)
+            | Event::KthreadUse(_)
+            | Event::KthreadUnuse(_) => Some(true),
+            // On its way to one of those two: a softirq loads no mm (a handler may, to flush).
+            Event::TlbState(w)
+                if (c.known && c.kthread && c.irq_depth == 0)
+                    && Site::from_u8(w.site) == Some(Site::SwitchMmEntry) =>
+            {
+                Some(true)
+            }
             Event::Switch { flags, switch } => {
                 let preempted = flags & switch_flags::PREEMPT != 0;
                 let in_kernel =
@@ -49,7 +58,7 @@ impl Model {
         };
         let ended = core::mem::take(&mut c.iret_pending);
         match done {
-            Some(true) => self.iret(s, c, ended),
+            Some(true) => self.iret(s, c, (ended, at.ts)),
             Some(false) => {}
             None => c.maybe_sync = at.ts,
         }
@@ -60,12 +69,13 @@ impl Model {
         matches!(Frame::from_u8(frame), Frame::Sysret | Frame::SyscallIret | Frame::Compat)
     }
 
-    /// An IRET was executed at or after `ts`.
-    pub(super) fn iret<S: Store>(&self, s: &mut S, c: &mut Cpu, ts: u64) {
+    /// An IRET was executed at some time in this span: what the interrupt has left to do (softirqs)
+    /// may take long, and comes first.
+    pub(super) fn iret<S: Store>(&self, s: &mut S, c: &mut Cpu, span: (u64, u64)) {
         if self.config.fred {
-            c.maybe_sync = c.maybe_sync.max(ts);
+            c.maybe_sync = c.maybe_sync.max(span.1);
         } else {
-            Self::serialized(s, c, ts, SyncCause::Iret, Evidence::Inferred);
+            Self::serialized_by_return(s, c, span, SyncCause::Iret, Evidence::Inferred);
         }
     }
 
@@ -146,7 +156,7 @@ impl Model {
                 // Either the earlier IRET was executed before this interrupt came, or this one came
                 // in a softirq on its way out; that softirq can't be preempted, so this interrupt's
                 // own IRET follows for sure.
-                self.iret(s, c, earlier);
+                self.iret(s, c, (earlier, at.ts));
             }
         }
         c.iret_pending = at.ts;
@@ -154,6 +164,6 @@ impl Model {
 
     /// An NMI ends in an IRET too, and never switches.
     pub(super) fn on_nmi<S: Store>(&self, s: &mut S, c: &mut Cpu, at: At) {
-        self.iret(s, c, at.ts);
+        self.iret(s, c, (at.ts, at.ts));
     }
 }

@@ -300,6 +300,21 @@ impl Model {
         Self::serialized(s, c, from, cause, evidence);
     }
 
+    /// The same by a return from an interrupt or to user mode, which is assumed to have come at once.
+    fn serialized_by_return<S: Store>(
+        s: &mut S,
+        c: &mut Cpu,
+        (from, to): (u64, u64),
+        cause: SyncCause,
+        evidence: Evidence,
+    ) {
+        if from >= c.sync.ts {
+            // What begins with the event at the span's end is later.
+            c.returned_by = to.saturating_sub(1);
+        }
+        Self::serialized(s, c, from, cause, evidence);
+    }
+
     /// A serialization that surely happened at or after `ts`.
     fn serialized<S: Store>(s: &mut S, c: &mut Cpu, ts: u64, cause: SyncCause, evidence: Evidence) {
         if ts >= c.sync.ts {

@@ -173,6 +173,10 @@ pub struct Cpu {
     pub sync: SyncPoint,
     /// A time after which no unseen serialization was possible.
     pub maybe_sync: u64,
+    /// The last return from an interrupt, or to user mode, that surely serialized had done so by this
+    /// time. It is assumed to have come at once, at [`sync`](Self::sync)'s; but softirqs come before
+    /// it, and a virtual CPU may stand still.
+    pub returned_by: u64,
     /// The last interrupt ended at this time and its IRET has not been proved yet; 0 for none.
     pub iret_pending: u64,
     /// What R1 asks of this CPU.
@@ -233,6 +237,16 @@ impl Cpu {
             Answer::Doubted(Doubt::Unseen)
         } else {
             Answer::No
+        }
+    }
+
+    /// How it is known that it has not serialized since `begin`, where that is the answer.
+    #[must_use]
+    pub(super) const fn not_since(&self, begin: u64, skew: u64) -> Evidence {
+        if self.returned_by.saturating_add(skew) >= begin {
+            Evidence::Assumed
+        } else {
+            Evidence::Observed
         }
     }
 

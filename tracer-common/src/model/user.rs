@@ -73,15 +73,17 @@ impl Model {
             Some(false) => s.tally().sysret += 1,
             None => {}
         }
+        let span = (since, at.ts);
         if self.config.pti {
-            Self::serialized(s, c, since, SyncCause::Pti, Evidence::Inferred);
+            Self::serialized_by_return(s, c, span, SyncCause::Pti, Evidence::Inferred);
         } else {
             match by_iret {
                 Some(true) if !self.config.fred => {
-                    Self::serialized(s, c, since, SyncCause::Iret, evidence);
+                    Self::serialized_by_return(s, c, span, SyncCause::Iret, evidence);
                 }
                 Some(false) if self.config.syscall_exit => {
-                    Self::serialized(s, c, since, SyncCause::SyscallExit, Evidence::Inferred);
+                    let cause = SyncCause::SyscallExit;
+                    Self::serialized_by_return(s, c, span, cause, Evidence::Inferred);
                 }
                 Some(false) => {}
                 _ => c.maybe_sync = at.ts,

@@ -182,6 +182,26 @@ fn the_next_thread_inherits_a_kernel_thread_s_iret() {
     }
 }
 
+/// The handler of an interrupt is done, a call begins and ends, and only then the interrupt is seen to
+/// have ended: that its IRET came before the call is assumed, and said to be.
+#[test]
+fn an_iret_may_come_late() {
+    let inverted = Config { finish_task_switch: Promise::Never, ..Config::default() };
+    for (late, evidence) in [(false, Evidence::Inferred), (true, Evidence::Assumed)] {
+        let mut k = Kernel::traced_with(inverted);
+        k.cpu(0).yields_to(user(CALLER, A)).cr3_in_switch().sys_enter().sys_exit().in_user();
+        k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().sleeps_for(kthread(K)).tick();
+        if !late {
+            k.cpu(1).sleeps_for(kthread(K + 1));
+        }
+        alone(&mut k.cpu(0));
+        k.cpu(1).sleeps_for(user(U, A)).round_trip();
+        k.found(&[(Rule::R1, 1, U), (Rule::R2, 1, U)]);
+        assert_eq!(k.store.findings[0].evidence, Evidence::Inferred, "the switch was later");
+        assert_eq!(k.store.findings[1].evidence, evidence);
+    }
+}
+
 /// A page fault in kernel code that slept: its IRET comes when the thread goes on.
 #[test]
 fn a_kernel_fault_that_sleeps() {

@@ -33,7 +33,7 @@ pub(in crate::model) fn judge<S: Store>(
         c.inconclusive += 1;
         s.tally().doubted(Rule::R1, Doubt::Unseen);
     } else {
-        let evidence = evidence.max(Evidence::Inferred);
+        let evidence = evidence.max(Evidence::Inferred).max(c.not_since(debt.since, 0));
         let found = Finding { since: debt.since, ..finding(Rule::R1, c, at, mm, tid, evidence) };
         report(s, &found);
     }

@@ -31,7 +31,10 @@ pub(in crate::model) fn judge<S: Store>(
             c.inconclusive += 1;
             s.tally().doubted(Rule::R2, doubt);
         }
-        Answer::No => found(s, c, at, (mm, tid), begin, evidence),
+        Answer::No => {
+            let evidence = evidence.max(c.not_since(begin, skew));
+            found(s, c, at, (mm, tid), begin, evidence);
+        }
     }
 }
 
@@ -61,7 +64,10 @@ pub(in crate::model) fn judge_running<S: Store>(
         let answer = c.serialized_since(begin, skew);
         match answer {
             Answer::Yes => s.tally().passed(Rule::R2, c.sync.evidence),
-            Answer::No => found(s, c, there, (mm, c.tid), begin, Evidence::Observed),
+            Answer::No => {
+                let evidence = c.not_since(begin, skew);
+                found(s, c, there, (mm, c.tid), begin, evidence);
+            }
             // Its next return decides.
             Answer::Doubted(_) => return,
         }
