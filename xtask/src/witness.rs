@@ -16,6 +16,10 @@ use crate::workspace::Workspace;
 /// What booting and the end may take: a witness makes the machine slower.
 const OVERHEAD: Duration = Duration::from_secs(300);
 
+/// How often it is run if the guest dies: the emulator now and then executes what it translated before
+/// the kernel patched its text, the more often with a plugin.
+const TRIES: u32 = 3;
+
 /// Hold unlazy's conclusions against a witness in the emulated CPUs.
 ///
 /// Boots a kernel in QEMU's emulator with a plugin that tells every serializing instruction and every
@@ -74,12 +78,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         echo: false,
         witness: Some(Witness { plugin, folder: out.clone() }),
     };
-    let outcome = vm::run(workspace, &request)?;
-    let trace = out.join("trace.mcap");
-    if !trace.is_file() {
-        let stderr = String::from_utf8_lossy(&outcome.stderr);
-        bail!("no recording came back: {}\n{}", outcome.end, shell::tail(&stderr, 10));
-    }
+    let trace = record(workspace, &request)?;
     let status = Command::new(&holds)
         .arg(&trace)
         .arg(&out)
@@ -91,6 +90,24 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         Some(1) => Ok(ExitCode::from(1)),
         _ => bail!("{} could not compare them ({status})", holds.display()),
     }
+}
+
+/// Runs it until a recording comes back.
+fn record(workspace: &Workspace, request: &Request) -> Result<PathBuf> {
+    let trace = request.out.join("trace.mcap");
+    for again in (0..TRIES).rev() {
+        let outcome = vm::run(workspace, request)?;
+        if trace.is_file() {
+            break;
+        }
+        let stderr = String::from_utf8_lossy(&outcome.stderr);
+        let what = format!("no recording came back: {}\n{}", outcome.end, shell::tail(&stderr, 10));
+        if again == 0 {
+            bail!("{what}");
+        }
+        say(format_args!("{what}; once more"));
+    }
+    Ok(trace)
 }
 
 fn command(scenario: Option<&str>, seconds: u64) -> Vec<String> {

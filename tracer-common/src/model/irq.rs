@@ -60,7 +60,11 @@ impl Model {
         match done {
             Some(true) => self.iret(s, c, (ended, at.ts)),
             Some(false) => {}
-            None => c.maybe_sync = at.ts,
+            // If not yet, then when the task goes on.
+            None => {
+                c.maybe_sync = at.ts;
+                c.kernel_iret = true;
+            }
         }
     }
 

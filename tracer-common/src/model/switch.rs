@@ -28,7 +28,6 @@ impl Model {
             // There is nothing to hold it against.
             Self::forget(c, at.ts);
         }
-        let prev_kthread = flags & switch_flags::PREV_KTHREAD != 0;
         let exiting = flags & switch_flags::PREV_EXITING != 0;
         s.ran(w.prev_tid);
         let mut loaded = true;
@@ -47,28 +46,7 @@ impl Model {
             c.real = w.prev_mm;
             c.lazy = Tri::No;
         }
-        if !prev_kthread && w.prev_state & membarrier_state::SYNC_CORE != 0 {
-            self.remember_prev(s, c, flags, w);
-        }
-        if !prev_kthread
-            && u32::from(w.prev_state) & SET != 0
-            && let Some(task) = s.task(w.prev_tid)
-        {
-            task.out = Some((self.epoch, flags & switch_flags::PREEMPT != 0));
-        }
-        if prev_kthread
-            && w.prev_tid != 0
-            && flags & switch_flags::PREEMPT != 0
-            && let Some(task) = s.task(w.prev_tid)
-        {
-            // The interrupt that preempted it ends when it goes on.
-            task.kernel_iret = true;
-        }
-        if let Some(task) = s.known_task(w.prev_tid)
-            && task.call.is_some_and(|call| registers(call.cmd) != 0)
-        {
-            task.slept = flags & switch_flags::PREV_BLOCKED != 0;
-        }
+        self.switched_out(s, c, flags, w);
         let (real_before, lazy_before) = (c.real, c.lazy);
         c.rq.switched(w, c.borrowing);
         c.borrowing = match (w.prev_mm, w.next_mm) {
@@ -254,6 +232,35 @@ impl Model {
             let since = c.switched_at;
             let maybe_paid = doubt || c.sync.ts >= since || c.maybe_sync >= since;
             Self::logical_changed(s, c, since, mm, state, maybe_paid);
+        }
+    }
+
+    /// What is remembered of the previous task for when it runs again.
+    fn switched_out<S: Store>(&self, s: &mut S, c: &Cpu, flags: u16, w: &Switch) {
+        let prev_kthread = flags & switch_flags::PREV_KTHREAD != 0;
+        let preempted = flags & switch_flags::PREEMPT != 0;
+        if !prev_kthread && w.prev_state & membarrier_state::SYNC_CORE != 0 {
+            self.remember_prev(s, c, flags, w);
+        }
+        if !prev_kthread
+            && u32::from(w.prev_state) & SET != 0
+            && let Some(task) = s.task(w.prev_tid)
+        {
+            task.out = Some((self.epoch, preempted));
+        }
+        if prev_kthread
+            && c.kernel_iret
+            && w.prev_tid != 0
+            && preempted
+            && let Some(task) = s.task(w.prev_tid)
+        {
+            // The interrupt that preempted it ends when it goes on.
+            task.kernel_iret = true;
+        }
+        if let Some(task) = s.known_task(w.prev_tid)
+            && task.call.is_some_and(|call| registers(call.cmd) != 0)
+        {
+            task.slept = flags & switch_flags::PREV_BLOCKED != 0;
         }
     }
 
