@@ -245,7 +245,9 @@ impl Pty {
         let seen = self.seen.0.lock().expect("no panic beside");
         let screen = seen.parser.screen();
         assert_eq!(code, 0, "{}", screen.contents());
-        assert!(!screen.alternate_screen(), "the screen is still the TUI's");
+        let last = &bytes[bytes.len().saturating_sub(200)..];
+        let last = String::from_utf8_lossy(last);
+        assert!(!screen.alternate_screen(), "the screen is still the TUI's, after {last:?}");
         assert!(!screen.hide_cursor(), "the cursor is hidden");
         assert!(!screen.bracketed_paste(), "pasting is still bracketed");
         assert_eq!(screen.mouse_protocol_mode(), MouseProtocolMode::None);
