@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// A scenario of `unlazy stress` instead of all of them; `hole` loads the module for it
     #[arg(long, value_name = "NAME")]
     scenario: Option<String>,
+    /// Have unlazy use this mode (tracepoint) instead of the best
+    #[arg(long, value_name = "MODE")]
+    mode: Option<String>,
     /// More kernel arguments (unlazy_bug=lazy-nosync)
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     append: Vec<String>,
@@ -71,7 +74,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         append: args.append.clone(),
         files: Vec::new(),
         modules: modules.into_iter().collect(),
-        command: command(args.scenario.as_deref(), args.seconds),
+        command: command(args),
         out: out.clone(),
         limit: Duration::from_secs(args.seconds) + OVERHEAD,
         keep: false,
@@ -110,10 +113,14 @@ fn record(workspace: &Workspace, request: &Request) -> Result<PathBuf> {
     Ok(trace)
 }
 
-fn command(scenario: Option<&str>, seconds: u64) -> Vec<String> {
-    let scenario = scenario.map(|name| format!(" --scenario {name}")).unwrap_or_default();
+fn command(args: &Args) -> Vec<String> {
+    let option = |name, value: &Option<String>| {
+        value.as_ref().map(|value| format!(" --{name} {value}")).unwrap_or_default()
+    };
+    let (mode, scenario) = (option("mode", &args.mode), option("scenario", &args.scenario));
+    let seconds = args.seconds;
     let line = format!(
-        "guest marked /out/marks unlazy check --buffer 64MiB --record /out/trace.mcap --json \
+        "guest marked /out/marks unlazy check{mode} --buffer 64MiB --record /out/trace.mcap --json \
          /out/report.json -- unlazy stress{scenario} --for {seconds}s"
     );
     line.split_whitespace().map(str::to_owned).collect()
@@ -146,13 +153,24 @@ fn there(path: PathBuf) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
 
     #[test]
     fn the_marks_are_around_the_run() {
-        let all = command(None, 5).join(" ");
-        assert!(all.starts_with("guest marked /out/marks unlazy check "), "{all}");
-        assert!(all.ends_with("-- unlazy stress --for 5s"), "{all}");
-        assert!(command(Some("hole"), 9).join(" ").ends_with("--scenario hole --for 9s"));
+        let all = |line: &str| command(&Line::parse_from(line.split(' ')).args).join(" ");
+        let plain = all("witness");
+        assert!(plain.starts_with("guest marked /out/marks unlazy check --buffer"), "{plain}");
+        assert!(plain.ends_with("-- unlazy stress --for 5s"), "{plain}");
+        let more = all("witness --scenario hole --seconds 9 --mode tracepoint");
+        assert!(more.contains(" check --mode tracepoint --buffer"), "{more}");
+        assert!(more.ends_with("-- unlazy stress --scenario hole --for 9s"), "{more}");
     }
 }
