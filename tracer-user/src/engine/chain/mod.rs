@@ -1,7 +1,7 @@
 //! The chain of events that led to a finding, told in order.
 
 use tracer_common::{
-    model::{Event, Finding, Func, Rule, SyncCause},
+    model::{self, Event, Finding, Func, Rule, SyncCause},
     wire::{Site, tlb_reason},
 };
 
@@ -15,11 +15,11 @@ const LINKS: usize = 24;
 const BACK: u64 = 10_000_000;
 
 /// The model's evidence as the report has it.
-pub(super) const fn evidence(evidence: tracer_common::model::Evidence) -> Evidence {
+pub(super) const fn evidence(evidence: model::Evidence) -> Evidence {
     match evidence {
-        tracer_common::model::Evidence::Observed => Evidence::Observed,
-        tracer_common::model::Evidence::Inferred => Evidence::Inferred,
-        tracer_common::model::Evidence::Assumed => Evidence::Assumed,
+        model::Evidence::Observed => Evidence::Observed,
+        model::Evidence::Inferred => Evidence::Inferred,
+        model::Evidence::Assumed => Evidence::Assumed,
     }
 }
 
@@ -150,12 +150,7 @@ pub(super) fn tell(finding: &Finding, history: &History, names: &Names) -> Vec<C
         }
     }
     if finding.last_sync.cause != SyncCause::None && finding.last_sync.ts >= since {
-        links.push(ChainLink {
-            ts_ns: finding.last_sync.ts,
-            cpu: finding.cpu,
-            what: format!("last serialization before: {}", finding.last_sync.cause.name()),
-            evidence: evidence(finding.last_sync.evidence),
-        });
+        links.push(last_sync(finding));
     }
     if let Some(left) = finding.left_alone {
         links.push(ChainLink {
@@ -168,6 +163,22 @@ pub(super) fn tell(finding: &Finding, history: &History, names: &Names) -> Vec<C
     links.sort_by_key(|link| link.ts_ns);
     shorten(&mut links, finding.cpu);
     links
+}
+
+/// When the CPU had serialized last.
+fn last_sync(finding: &Finding) -> ChainLink {
+    let last = finding.last_sync;
+    // tracer_common::model::Cpu::returned_by
+    let leans_on_it = matches!(finding.rule, Rule::R1 | Rule::R2)
+        && finding.evidence == model::Evidence::Assumed
+        && last.evidence != model::Evidence::Assumed;
+    let at_once = if leans_on_it { ", if it came at once" } else { "" };
+    ChainLink {
+        ts_ns: last.ts,
+        cpu: finding.cpu,
+        what: format!("last serialization before: {}{at_once}", last.cause.name()),
+        evidence: evidence(if leans_on_it { finding.evidence } else { last.evidence }),
+    }
 }
 
 /// The beginning and the end say most.

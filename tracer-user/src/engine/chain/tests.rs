@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 use tracer_common::{
-    model::{Config, Model, Promise},
+    model::{Config, Model, Promise, SyncPoint},
     wire::{self, Frame, INIT_MM, membarrier_cmd as cmd, membarrier_state as bit, switch_flags},
 };
 
@@ -207,4 +207,30 @@ fn a_stale_tlb() {
         Event::UserReturn(wire::UserReturn { mm: MM, tid: U, frame: 0, state: 0, zero: [0; 2] }),
     );
     assert_snapshot!(run.told().join("\n"));
+}
+
+/// A finding that leans on an IRET's having come at once says so where it stands.
+#[test]
+fn what_a_finding_leans_on() {
+    let last = SyncPoint { ts: 7, cause: SyncCause::Iret, evidence: model::Evidence::Inferred };
+    let finding = |evidence| Finding {
+        rule: Rule::R2,
+        cpu: 1,
+        tid: U,
+        mm: MM,
+        ts: 9,
+        since: 8,
+        last_sync: last,
+        left_alone: None,
+        evidence,
+        divergence: None,
+        expected: 0,
+        actual: 0,
+    };
+    let link = last_sync(&finding(model::Evidence::Observed));
+    assert_eq!(link.what, "last serialization before: IRET");
+    assert_eq!(link.evidence, Evidence::Inferred);
+    let link = last_sync(&finding(model::Evidence::Assumed));
+    assert_eq!(link.what, "last serialization before: IRET, if it came at once");
+    assert_eq!(link.evidence, Evidence::Assumed);
 }
