@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
+use unlazy_guest::witness::{MARK, WRITE_DOWN};
 
 use crate::sequence;
 
@@ -56,14 +57,14 @@ fn until(ended: &AtomicBool, begun: mpsc::Sender<()>) -> Result<String> {
         marks(&mut lines);
     }
     marks(&mut lines);
-    write_down();
+    execute::<{ u64::from_le_bytes(WRITE_DOWN) }>();
     Ok(lines)
 }
 
 fn marks(lines: &mut String) {
     for _ in 0..TIMES {
         let from = now();
-        mark();
+        execute::<{ u64::from_le_bytes(MARK) }>();
         let to = now();
         // Writing to a String cannot fail.
         let _ = writeln!(lines, "{from} {to}");
@@ -76,33 +77,17 @@ fn now() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-/// Executes [`unlazy_guest::witness::MARK`].
-fn mark() {
-    // SAFETY: it is a NOP: no operand of it is read.
+/// Executes an instruction that the witness knows, given as the number that its bytes are.
+fn execute<const INSTRUCTION: u64>() {
+    // SAFETY: MARK and WRITE_DOWN are NOPs: no operand of them is read.
     unsafe {
-        asm!(
-            ".byte 0x0f, 0x1f, 0x84, 0x00, 0x55, 0x4e, 0x4c, 0x5a",
-            options(nomem, nostack, preserves_flags)
-        );
-    }
-}
-
-/// Executes [`unlazy_guest::witness::WRITE_DOWN`].
-fn write_down() {
-    // SAFETY: it is a NOP: no operand of it is read.
-    unsafe {
-        asm!(
-            ".byte 0x0f, 0x1f, 0x84, 0x00, 0x55, 0x4e, 0x4c, 0x57",
-            options(nomem, nostack, preserves_flags)
-        );
+        asm!(".quad {}", const INSTRUCTION, options(nomem, nostack, preserves_flags));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
-
-    use unlazy_guest::witness::{MARK, WRITE_DOWN};
 
     use super::*;
 
