@@ -98,6 +98,10 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
 /// Runs it until a recording comes back.
 fn record(workspace: &Workspace, request: &Request) -> Result<PathBuf> {
     let trace = request.out.join("trace.mcap");
+    // One of an earlier run would be taken for this one's.
+    if trace.exists() {
+        fs::remove_file(&trace).with_context(|| format!("removing {}", trace.display()))?;
+    }
     for again in (0..TRIES).rev() {
         let outcome = vm::run(workspace, request)?;
         if trace.is_file() {
