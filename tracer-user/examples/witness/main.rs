@@ -103,13 +103,20 @@ impl Witness {
         if finding.rule == Rule::R1 {
             return all.iter().find(returns).map(|told| told.ts);
         }
-        if finding.evidence == Evidence::Observed {
-            // It was seen on its way, and arrives.
-            return self.since(cpu, finding.ts).iter().find(returns).map(|told| told.ts);
-        }
+        // It was seen on its way, and arrives.
+        let after = || self.since(cpu, finding.ts).iter().find(returns);
         // It has been there.
-        let before = all.iter().take_while(|told| told.ts <= finding.ts + error);
-        before.filter(returns).last().map(|told| told.ts)
+        let before = || {
+            let past = all.iter().take_while(|told| told.ts <= finding.ts + error);
+            past.filter(returns).last()
+        };
+        let returned = match finding.evidence {
+            Evidence::Observed => after(),
+            Evidence::Inferred => before(),
+            // Something else may be what is assumed.
+            Evidence::Assumed => before().or_else(after),
+        };
+        returned.map(|told| told.ts)
     }
 
     /// All of a CPU between two times.
