@@ -29,7 +29,8 @@ pub(super) struct Looks {
     #[arg(long, value_name = "NAME", value_parser = theme)]
     theme: Option<Theme>,
 
-    /// Frames a second at most, from 1 to 60 [default: 10]
+    /// Frames a second at most, from 1 to 60 [default: 10]; two in five of them while nothing happens
+    /// but that a running kernel goes on
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=60))]
     fps: Option<u32>,
 

@@ -22,6 +22,8 @@ pub(super) type Log = Rc<RefCell<Vec<String>>>;
 pub(super) struct Fake {
     pub(super) snapshot: Snapshot,
     pub(super) live: Option<Cell<bool>>,
+    /// What is to be shown changes all the time.
+    pub(super) goes_on: bool,
     pub(super) log: Log,
     pub(super) explained: Explained,
     pub(super) moves: Moved,
@@ -35,6 +37,7 @@ impl Fake {
         Self {
             snapshot,
             live: None,
+            goes_on: false,
             log: Log::default(),
             explained: Explained::Working,
             moves: Moved::Yes,
@@ -50,7 +53,7 @@ impl Fake {
 
 impl Machine for Fake {
     fn work(&mut self, _: Duration) -> bool {
-        false
+        self.goes_on
     }
 
     fn busy(&self) -> bool {

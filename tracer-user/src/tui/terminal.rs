@@ -38,6 +38,8 @@ use super::{
     outlet::{Ink, Outlet},
 };
 
+/// How much longer than others a frame waits that only shows that the kernel went on.
+const GOES_ON: f32 = 2.5;
 /// How long the machine may work between two looks at the keyboard.
 const BUDGET: Duration = Duration::from_millis(8);
 
@@ -191,7 +193,10 @@ impl<M: Machine> Ui<M> {
             let size = self.terminal.size()?;
             self.terminal.resize(Rect::from((Position::ORIGIN, size)))?;
         }
-        if self.app.is_dirty() && self.drawn.is_none_or(|drawn| drawn.elapsed() >= self.every) {
+        let due = |every| self.drawn.is_none_or(|drawn| drawn.elapsed() >= every);
+        if (self.app.is_dirty() && due(self.every))
+            || (self.app.went_on() && due(self.every.mul_f32(GOES_ON)))
+        {
             let app = &mut self.app;
             self.terminal.draw(|frame| app.draw(frame.buffer_mut()))?;
             self.drawn = Some(Instant::now());

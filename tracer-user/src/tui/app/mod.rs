@@ -34,6 +34,8 @@ pub struct App<M> {
     stale: bool,
     /// What is drawn is not what there is any more.
     dirty: bool,
+    /// Nobody did anything, but the running kernel went on.
+    went_on: bool,
     explained: Option<Explained>,
     /// The moment that the machine shows was asked for by a step; its event is told once it is there.
     stepped: Option<Step>,
@@ -55,6 +57,7 @@ impl<M: Machine> App<M> {
             snapshot: Snapshot::default(),
             stale: true,
             dirty: true,
+            went_on: false,
             explained: None,
             stepped: None,
             waiting: VecDeque::new(),
@@ -86,6 +89,12 @@ impl<M: Machine> App<M> {
         self.dirty
     }
 
+    /// Whether there is anything new to draw only because the running kernel went on. Numbers that
+    /// change by themselves need not change as often as what answers a key.
+    pub const fn went_on(&self) -> bool {
+        self.went_on && !self.dirty
+    }
+
     /// What is to go to the terminal's clipboard.
     pub const fn take_clipboard(&mut self) -> Option<String> {
         self.clipboard.take()
@@ -106,7 +115,11 @@ impl<M: Machine> App<M> {
     pub fn work(&mut self, budget: Duration) {
         if self.machine.work(budget) {
             self.stale = true;
-            self.dirty = true;
+            if self.machine.can_live() && self.machine.is_live() {
+                self.went_on = true;
+            } else {
+                self.dirty = true;
+            }
         }
         self.look_for_saved();
         if !self.machine.busy()
@@ -138,6 +151,7 @@ impl<M: Machine> App<M> {
         let shown = shown(&self.machine, &self.snapshot, self.explained.as_ref(), &self.keymap);
         view::draw(buf, &shown, &mut self.state);
         self.dirty = false;
+        self.went_on = false;
     }
 
     /// Has the snapshot be the machine's.

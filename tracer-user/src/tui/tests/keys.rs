@@ -39,6 +39,23 @@ fn screens_come_by_number_and_in_turn() {
     assert_eq!(app.state().screen, Screen::Health);
 }
 
+/// What only goes on is drawn less often than what answers a key.
+#[test]
+fn a_frame_is_for_somebody_or_because_the_kernel_went_on() {
+    for (live, goes_on) in [(Some(true), true), (Some(false), false), (None, false)] {
+        let mut fake = Fake::new(samples::two_cpus());
+        (fake.live, fake.goes_on) = (live.map(Cell::new), true);
+        let (mut app, _) = started(fake);
+        assert!(!app.is_dirty() && !app.went_on(), "just drawn");
+        app.work(Duration::ZERO);
+        assert_eq!((app.is_dirty(), app.went_on()), (!goes_on, goes_on));
+        app.event(&Event::Resize(80, 24));
+        assert!(app.is_dirty() && !app.went_on(), "somebody did something");
+        show(&mut app, "80x24");
+        assert!(!app.is_dirty() && !app.went_on());
+    }
+}
+
 #[test]
 fn time_goes_both_ways() {
     let (mut app, log) = started(Fake::new(samples::two_cpus()));
