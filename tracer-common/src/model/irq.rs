@@ -4,7 +4,7 @@
 //! task; the interrupted one then executes its IRET when it runs again.
 
 use super::{
-    At, Cpu, Event, Evidence, Model, Store, SyncCause,
+    At, Cpu, Event, Evidence, Model, Preemption, Store, SyncCause,
     rules::r2,
     state::{UserRan, Way},
 };
@@ -42,9 +42,9 @@ impl Model {
                 if switch.prev_tid == 0 {
                     // The idle task is never preempted (kernel/sched/idle.c:do_idle).
                     Some(true)
-                } else if in_kernel && !preempted {
-                    // An interrupt of kernel code switches only by preemption, so this is the task's
-                    // own doing, after the IRET.
+                } else if in_kernel && (!preempted || self.config.preemption == Preemption::Never) {
+                    // An interrupt of kernel code switches only by preemption, if at all, so this is
+                    // the task's own doing, after the IRET.
                     Some(true)
                 } else if c.irq_from_user && !preempted && flags & switch_flags::PREV_BLOCKED == 0 {
                     // kernel/entry/common.c:exit_to_user_mode_loop; the IRET comes when the task

@@ -25,6 +25,7 @@ mod irq;
 mod life;
 mod mm;
 mod mmu;
+mod preemption;
 mod private;
 mod promise;
 mod reading;
@@ -43,9 +44,12 @@ pub use encode::encode;
 pub use event::{DecodeError, Event, Func, decode, header, says_cr3_written};
 pub use evidence::{Evidence, SyncCause, SyncPoint};
 pub use mm::{CallCounts, Mm, SKIPS, Skip};
+pub use preemption::Preemption;
 pub use promise::Promise;
 pub use rq::RunQueue;
-pub use state::{Cpu, Debt, Entered, InSwitch, LeftAlone, MAX_CPUS, MmId, Tri, UserRan, Way};
+pub use state::{
+    Cpu, Debt, Entered, InSwitch, LeftAlone, MAX_CPUS, MmId, Outgoing, Tri, UserRan, Way,
+};
 pub use store::Store;
 pub use task::{Call, CallOrigin, PendingFlush, Task};
 pub use verdict::{Answer, DOUBTS, Divergence, Doubt, Finding, Rule, RuleTally, Severity, Tally};
@@ -75,6 +79,8 @@ pub struct Config {
     /// `flush_tlb_multi` is the hypervisor's, which may flush in a virtual CPU's stead and leave its
     /// generations behind.
     pub pv_flush: bool,
+    /// Where kernel code can lose its CPU.
+    pub preemption: Preemption,
     /// Whether `finish_task_switch` serializes.
     pub finish_task_switch: Promise,
     /// Whether `ipi_sync_core` does.
@@ -102,6 +108,7 @@ impl Default for Config {
             sees_cr3: true,
             sees_csd: true,
             pv_flush: false,
+            preemption: Preemption::Anywhere,
             finish_task_switch: Promise::Assumed,
             ipi_sync_core: Promise::Assumed,
             kthread_use_mm: Promise::Never,
@@ -188,7 +195,7 @@ impl Model {
             | Event::Gap { .. } => return,
             // Not over yet.
             Event::TlbState(state) if Self::before_switch_mm(c, state) => return,
-            Event::Serialized(sync) if c.switching == Some(sync.tid) => return,
+            Event::Serialized(sync) if Self::is_outgoing(c, sync.tid) => return,
             // This is the switch's own CR3 write.
             Event::TlbFlush(flush) if Self::is_switch_cr3(c, flush) => return,
             _ => self.switch_done(s, c, at, false),

@@ -27,7 +27,12 @@ const fn tri(yes: u8) -> Tri {
 impl Model {
     /// Whether this was read in a context switch, before it has touched any mm.
     pub(super) fn before_switch_mm(c: &Cpu, w: &TlbState) -> bool {
-        c.switching == Some(w.tid) && w.site == Site::SwitchMmEntry as u8
+        Self::is_outgoing(c, w.tid) && w.site == Site::SwitchMmEntry as u8
+    }
+
+    /// Whether `current` is still the task that the switch in progress switches out.
+    pub(super) fn is_outgoing(c: &Cpu, tid: u32) -> bool {
+        c.switching.is_some_and(|prev| prev.is(tid, c.tid))
     }
 
     /// Whose reading it is, if `current` is the running task there for sure.
@@ -46,7 +51,8 @@ impl Model {
         if Self::before_switch_mm(c, w) {
             return Self::read_before_switch(s, c, at, w);
         }
-        let in_switch = c.switching.take() == Some(w.tid);
+        let in_switch = Self::is_outgoing(c, w.tid);
+        c.switching = None;
         match site {
             Site::SwitchMmEntry => {
                 // In a switch to a kernel thread, by enter_lazy_tlb: it chose to be not lazy at all.

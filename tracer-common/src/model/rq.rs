@@ -18,7 +18,9 @@
 //!
 //! Where the kernel can be preempted, an exec can be caught in the middle: `membarrier_exec_mmap`
 //! zeroes the copy while the task still has its old mm. If it is preempted after that, and no other
-//! mm is active meanwhile, whoever runs next on the old mm has none of its bits: that is excused, too.
+//! mm is active meanwhile, whoever runs next on the old mm has none of its bits: that is excused, too,
+//! or undecided if it was preempted before the zero was read. (All that is under `task_lock`, so takes
+//! `PREEMPT_RT`; there any preemption in kernel code may have been there.)
 //! If another was, the switch back copies the old mm's state once more, and bits are left that the new
 //! mm does not have. The new mm then runs with
 //! it, until another active mm. It does no more harm than needless interrupts. Nothing tells whether a
@@ -45,6 +47,9 @@ pub struct RunQueue {
     zeroed: bool,
     /// `membarrier_exec_mmap` has zeroed it for a task that still has its old mm.
     exec: bool,
+    /// A task of this mm was preempted in kernel code, perhaps in `membarrier_exec_mmap`, after it
+    /// zeroed this and before that was read.
+    maybe_zeroed: bool,
     /// An mm came by exec, and it is not sure that the zero has held until then.
     exec_raced: bool,
     /// The CPU came back to this mm after having borrowed it, and nothing was copied; with the mm's
@@ -59,7 +64,8 @@ pub struct RunQueue {
 pub(super) enum Lag {
     /// Stock kernels do that.
     Excused,
-    /// It can't be told why: events were lost, or tracing had just begun.
+    /// It can't be told why: events were lost, tracing had just begun, or an exec may have been in the
+    /// middle.
     Unseen,
     /// No kernel should.
     Wrong,
@@ -77,6 +83,7 @@ impl RunQueue {
             known: true,
             zeroed: false,
             exec: false,
+            maybe_zeroed: false,
             exec_raced: false,
             came_back: (0, 0, 0),
             excused: 0,
@@ -94,10 +101,12 @@ impl RunQueue {
     }
 
     /// A context switch from `w.prev_active` to `w.next_mm`; `borrowing` is what the active mm's state
-    /// was before the CPU began to borrow it.
-    pub(super) fn switched(&mut self, w: &Switch, borrowing: Option<u8>) {
+    /// was before the CPU began to borrow it. `in_exec`: perhaps in the middle
+    /// of `membarrier_exec_mmap`.
+    pub(super) fn switched(&mut self, w: &Switch, borrowing: Option<u8>, in_exec: bool) {
         let exec = core::mem::take(&mut self.exec);
         self.zeroed |= exec;
+        self.maybe_zeroed |= in_exec;
         if w.next_mm == 0 {
             return;
         }
@@ -128,7 +137,7 @@ impl RunQueue {
         self.excused |= excused & lacking;
         if lacking & !excused == 0 {
             Lag::Excused
-        } else if self.known {
+        } else if self.known && !(self.maybe_zeroed && w.rq_state & SET == 0) {
             Lag::Wrong
         } else {
             Lag::Unseen

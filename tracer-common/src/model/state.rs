@@ -61,8 +61,8 @@ pub struct Debt {
 pub struct InSwitch {
     /// The switch, in nanoseconds.
     pub ts: u64,
-    /// The task that `current` still is until `switch_to`.
-    pub prev_tid: u32,
+    /// Who `current` still is.
+    pub prev: Outgoing,
     /// Its mm, 0 without one.
     pub prev_mm: MmId,
     /// The real mm before, 0 if unknown.
@@ -71,6 +71,27 @@ pub struct InSwitch {
     pub lazy_before: Tri,
     /// `finish_task_switch` will find `rq->prev_mm` set to the new task's mm and serialize.
     pub prev_mm_same: bool,
+}
+
+/// Whom a context switch switches out: `current` still is that task until `switch_to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Outgoing {
+    /// The task with this pid.
+    Task(u32),
+    /// A task that has exited. Its pid may change any time: if it led its group and another thread
+    /// calls execve, that one takes it over (`fs/exec.c:de_thread`, `kernel/pid.c:exchange_tids`).
+    Exited,
+}
+
+impl Outgoing {
+    /// Whether it has this pid; `next` is that of the task that comes.
+    pub(super) fn is(self, tid: u32, next: u32) -> bool {
+        match self {
+            Self::Task(prev) => prev == tid,
+            Self::Exited => tid != next,
+        }
+    }
 }
 
 /// `switch_mm_irqs_off` was entered outside a context switch, with interrupts off until it is left.
@@ -185,7 +206,7 @@ pub struct Cpu {
     pub in_switch: Option<InSwitch>,
     /// A switch to an mm is in progress, as far as `switch_mm_irqs_off`'s end has not been seen: the
     /// task that `current` still is.
-    pub switching: Option<u32>,
+    pub switching: Option<Outgoing>,
     /// `switch_mm_irqs_off` is running outside a context switch.
     pub entered: Option<Entered>,
     /// What `switch_mm_irqs_off` loaded last outside a context switch since the current task was

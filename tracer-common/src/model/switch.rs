@@ -1,11 +1,11 @@
 //! Context switches: the logical mm, and what becomes of the real one.
 
 use super::{
-    At, Cpu, Evidence, Model, Store, SyncCause, SyncPoint,
+    At, Cpu, Evidence, Model, Preemption, Store, SyncCause, SyncPoint,
     mm::{SET, registers},
     rq::RunQueue,
     rules::{r1, r7},
-    state::{InSwitch, MmId, Tri, Way},
+    state::{InSwitch, MmId, Outgoing, Tri, Way},
     task::Task,
     verdict::Divergence,
 };
@@ -48,7 +48,10 @@ impl Model {
         }
         self.switched_out(s, c, flags, w);
         let (real_before, lazy_before) = (c.real, c.lazy);
-        c.rq.switched(w, c.borrowing);
+        let in_exec = flags & switch_flags::PREEMPT != 0
+            && w.prev_mm != 0
+            && self.config.preemption == Preemption::Anywhere;
+        c.rq.switched(w, c.borrowing, in_exec);
         c.borrowing = match (w.prev_mm, w.next_mm) {
             (0, 0) if c.known => c.borrowing,
             // What was read before this switch began, not in the middle of it.
@@ -95,10 +98,11 @@ impl Model {
             c.way = Way::Unknown;
             return;
         }
-        c.switching = Some(w.prev_tid);
+        let prev = if exiting { Outgoing::Exited } else { Outgoing::Task(w.prev_tid) };
+        c.switching = Some(prev);
         c.in_switch = Some(InSwitch {
             ts: at.ts,
-            prev_tid: w.prev_tid,
+            prev,
             prev_mm: w.prev_mm,
             real_before,
             lazy_before,
@@ -290,7 +294,8 @@ impl Model {
             && frame == Frame::Sysret
             && matches!(c.way, Way::Leaving(Frame::SyscallIret, since)
                 if on_its_way || (self.syscalls && since == c.switched_at));
-        let kernel_iret = !mine || c.kernel_iret || preempted;
+        let kernel_iret =
+            !mine || c.kernel_iret || (preempted && self.config.preemption != Preemption::Never);
         let epoch = self.epoch;
         let from_user =
             matches!(c.way, Way::InSyscall | Way::User | Way::Leaving(Frame::Interrupt, _));
@@ -335,8 +340,9 @@ impl Model {
     /// has the leader's pid by then, but the new mm.)
     pub(super) fn is_switch_cr3(c: &Cpu, flush: &wire::TlbFlush) -> bool {
         flush.reason == tlb_reason::TASK_SWITCH
-            && c.in_switch
-                .is_some_and(|switch| switch.prev_tid == flush.tid && switch.prev_mm == flush.mm)
+            && c.in_switch.is_some_and(|switch| {
+                switch.prev.is(flush.tid, c.tid) && switch.prev_mm == flush.mm
+            })
     }
 
     /// The switch in progress is over; `cr3` says whether CR3 was seen to be written in it.

@@ -3,7 +3,7 @@
 
 use crate::common::{A, IDLE, Kernel, kthread, user};
 use tracer_common::{
-    model::{Config, Evidence, Func, Promise, Rule, SyncCause},
+    model::{Config, Evidence, Func, Preemption, Promise, Rule, SyncCause},
     wire::Vector,
 };
 
@@ -142,6 +142,7 @@ const fn config() -> Config {
         sees_cr3: true,
         sees_csd: true,
         pv_flush: false,
+        preemption: Preemption::Anywhere,
         finish_task_switch: Promise::Assumed,
         ipi_sync_core: Promise::Assumed,
         kthread_use_mm: Promise::Never,

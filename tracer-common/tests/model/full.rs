@@ -1,6 +1,6 @@
 //! What only full mode sees, on kernels that are right but look odd.
 
-use crate::common::{A, B, C, IDLE, Kernel, kthread, user};
+use crate::common::{A, B, C, IDLE, Kernel, Who, kthread, user};
 use tracer_common::{
     model::{Config, Divergence, Func, Promise, Rule, Store, SyncCause},
     wire::private_flags,
@@ -217,12 +217,32 @@ fn execs() {
         k.cpu(1).sleeps_for(IDLE).yields_to(user(T, A)).user_return();
         k.clean();
     }
-    let helper = crate::common::Who { kthread: false, ..kthread(300) };
+    let helper = Who { kthread: false, ..kthread(300) };
     let mut k = two_in_user_mode(Config::default());
     k.cpu(1).sys_enter().sleeps_for(helper).execs(B, 300).user_return();
     k.cpu(1).sleeps_for(user(U, A)).user_return();
     k.clean();
     assert_eq!(k.inconclusive(Rule::R6), 0);
+}
+
+/// The leader of a group is switched out for good while another thread's exec takes over its pid:
+/// `sched_switch` names the old one, what follows in the switch the new one.
+#[test]
+fn a_leader_loses_its_pid_in_its_last_switch() {
+    for exited in [true, false] {
+        let mut k = two_in_user_mode(Config::default());
+        let leader = user(user(U, A).tgid, A);
+        k.cpu(1).sys_enter().sleeps_for(leader).exits();
+        let gone = Who { pid_taken_for: Some(T), exiting: exited, ..k.cpu(1).who() };
+        k.cpu(1).becomes(gone).yields_to(user(CALLER, B)).user_return();
+        k.cpu(1).sleeps_for(IDLE).yields_to(user(U, A)).user_return();
+        if exited {
+            k.clean();
+            continue;
+        }
+        // Nobody else can lose it.
+        assert!(k.rules().contains(&Rule::R7));
+    }
 }
 
 /// An exec that is preempted before it has loaded its new mm: CR3 is written when it runs again.

@@ -3,7 +3,7 @@
 
 use crate::common::{A, B, C, IDLE, Kernel, Plant, REGISTERED, Who, kthread, user};
 use tracer_common::{
-    model::{Config, Evidence, Func, Promise, Rule, SyncCause},
+    model::{Config, Evidence, Func, Preemption, Promise, Rule, SyncCause},
     wire::{membarrier_cmd as cmd, membarrier_state as bit, private_flags},
 };
 
@@ -25,6 +25,7 @@ const PROBED: Config = Config {
     sees_cr3: true,
     sees_csd: true,
     pv_flush: false,
+    preemption: Preemption::Anywhere,
 };
 
 fn kernel(plant: Option<Plant>) -> Kernel {

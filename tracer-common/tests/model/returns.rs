@@ -4,7 +4,8 @@
 use crate::common::{A, IDLE, Kernel, OnCpu, REGISTERED, Who, kthread, user};
 use tracer_common::{
     model::{
-        Answer, Config, Cpu, Doubt, Event, Evidence, Func, Promise, Rule, Skip, Store, UserRan,
+        Answer, Config, Cpu, Doubt, Event, Evidence, Func, Preemption, Promise, Rule, Skip, Store,
+        UserRan,
     },
     wire::{Frame, Syscall, Vector},
 };
@@ -69,6 +70,61 @@ fn preempted_in_kernel_code() {
     k.cpu(1).sleeps_for(user(U, A)).round_trip();
     k.clean();
     assert_eq!(k.inconclusive(Rule::R1), 1);
+}
+
+/// The same on a kernel that does not preempt kernel code: what looks like it is `cond_resched`, long
+/// after the IRET, so the kernel's fault shows.
+#[test]
+fn kernel_code_that_makes_room_owes_no_iret() {
+    let inverted = Config {
+        finish_task_switch: Promise::Never,
+        preemption: Preemption::Never,
+        ..Config::default()
+    };
+    let mut k = Kernel::traced_with(inverted);
+    k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter();
+    k.cpu(1).irq_entry(Vector::Reschedule).irq_exit(Vector::Reschedule);
+    let before = k.store.cpu(1).unwrap().sync;
+    k.cpu(1).preempted_by(kthread(K));
+    assert_ne!(k.store.cpu(1).unwrap().sync, before, "the IRET came before the switch");
+    k.cpu(1).sleeps_for(user(U, A)).round_trip();
+    k.found(&[(Rule::R1, 1, U)]);
+
+    // A kernel thread's own.
+    let mut k = Kernel::traced_with(inverted);
+    k.cpu(0).yields_to(user(CALLER, A)).cr3_in_switch().sys_enter().sys_exit().in_user();
+    k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().sleeps_for(kthread(K));
+    k.cpu(1).irq_entry(Vector::Reschedule).irq_exit(Vector::Reschedule);
+    k.cpu(1).preempted_by(kthread(K + 1));
+    alone(&mut k.cpu(0));
+    k.cpu(1).sleeps_for(kthread(K)).sleeps_for(user(U, A)).round_trip();
+    assert!(k.store.findings.iter().any(|found| found.rule == Rule::R2));
+    assert_eq!(k.inconclusive(Rule::R2), 0);
+}
+
+/// But who was interrupted in user mode may make room on the way out, and a fault of kernel code may
+/// do so before its IRET.
+#[test]
+fn what_is_still_owed_where_kernel_code_is_not_preempted() {
+    let inverted = Config {
+        finish_task_switch: Promise::Never,
+        preemption: Preemption::Never,
+        ..Config::default()
+    };
+    let mut k = Kernel::traced_with(inverted);
+    k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().kernel_fault();
+    k.cpu(1).preempted_by(kthread(K));
+    k.cpu(1).sleeps_for(user(U, A)).round_trip();
+    k.clean();
+    assert_eq!(k.inconclusive(Rule::R1), 1);
+
+    let mut k = Kernel::traced_with(inverted);
+    k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().sys_exit().in_user();
+    let before = k.store.cpu(1).unwrap().sync;
+    k.cpu(1).irq_entry(Vector::LocalTimer).irq_exit(Vector::LocalTimer).preempted_by(kthread(K));
+    assert_eq!(k.store.cpu(1).unwrap().sync, before);
+    k.cpu(1).sleeps_for(user(U, A).in_interrupt()).in_user().sys_enter();
+    k.clean();
 }
 
 /// A thread is switched out in the entry of its next system call, before `sys_enter` is traced: when

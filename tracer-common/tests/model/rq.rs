@@ -4,7 +4,7 @@
 
 use crate::common::{A, B, IDLE, Kernel, REGISTERED, Who, kthread, user};
 use tracer_common::{
-    model::{Config, Rule},
+    model::{Config, Preemption, Rule},
     wire::{Site, membarrier_cmd as cmd, membarrier_state as bit},
 };
 
@@ -218,6 +218,51 @@ fn exec_is_preempted_by_a_kernel_thread() {
     // Another mm has its own.
     k.cpu(1).sleeps_for(user(CALLER, B)).rq_state(Site::SwitchMmExit, 0, REGISTERED);
     came_to(&k, 1, 0, 1);
+}
+
+/// It may be preempted before anybody has read that zero, which shows on its way back to it, or to
+/// another thread of the old mm; and no longer once the copy was seen to be right.
+#[test]
+fn exec_is_preempted_before_its_zero_is_read() {
+    let (old, new) = (user(U, A), user(U, B).unregistered());
+    let spinlocks = Config { preemption: Preemption::Unlocked, ..Config::default() };
+    for (config, undecided) in [(Config::default(), 1), (spinlocks, 0)] {
+        let expected = |k: &Kernel| came_to(k, 0, undecided, 1 - undecided as usize);
+        let zeroes = || {
+            let mut k = Kernel::full(config);
+            k.cpu(1).yields_to(old).clears_rq();
+            k
+        };
+        let mut k = zeroes();
+        k.cpu(1).preempted_by(kthread(K)).sleeps_for(old);
+        expected(&k);
+        k.cpu(1).cleared_rq_for(new).new_mm(new).sleeps_for(IDLE).yields_to(new);
+        expected(&k);
+        let mut k = zeroes();
+        k.cpu(1).preempted_by(kthread(K)).sleeps_for(user(T, A));
+        expected(&k);
+        let mut k = zeroes();
+        k.cpu(1).preempted_by(user(T, A));
+        expected(&k);
+        // Another mm is active meanwhile: the copy is made anew.
+        let mut k = zeroes();
+        k.cpu(1).preempted_by(user(CALLER, B)).sleeps_for(old).clears_rq();
+        came_to(&k, 0, 0, 0);
+        k.cpu(1).sleeps_for(kthread(K)).sleeps_for(old);
+        came_to(&k, 0, 0, 1);
+    }
+    // Nobody was preempted; or the copy was seen to be right since; or a part of it is there.
+    let mut k = Kernel::full(Config::default());
+    k.cpu(1).yields_to(old).clears_rq().sleeps_for(kthread(K)).sleeps_for(old);
+    came_to(&k, 0, 0, 1);
+    let mut k = Kernel::full(Config::default());
+    k.cpu(1).yields_to(old).preempted_by(kthread(K)).sleeps_for(old);
+    k.cpu(1).clears_rq().sleeps_for(kthread(K)).sleeps_for(old);
+    came_to(&k, 0, 0, 1);
+    let mut k = Kernel::full(Config::default());
+    k.cpu(1).yields_to(old).preempted_by(kthread(K));
+    k.cpu(1).rq_state_of(old, Site::SwitchMmExit, bit::PRIVATE_EXPEDITED);
+    came_to(&k, 0, 0, 1);
 }
 
 /// It may also be preempted before anybody has read what the run queue has: then the old mm's state

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use std::{collections::BTreeSet, mem::size_of};
 use tracer_common::{
     model::{
-        Config, DecodeError, Event, Func, Model, Promise, decode, encode, header, says_cr3_written,
+        Config, DecodeError, Event, Func, Model, Preemption, Promise, decode, encode, header,
+        says_cr3_written,
     },
     wire::{self, Frame, Header, Kind, Vector},
 };
@@ -92,6 +93,7 @@ fn configs() -> impl Strategy<Value = Config> {
                 sees_cr3,
                 sees_csd,
                 pv_flush,
+                preemption: Preemption::Unlocked,
                 finish_task_switch: finish,
                 ipi_sync_core: ipi,
                 kthread_use_mm: taking,

@@ -7,7 +7,6 @@
 mod json;
 mod text;
 
-use tracer_common::model::Config;
 use tracer_explore::{
     bug::Bug,
     conform::{Conform, Sees, Tally},
@@ -142,7 +141,7 @@ pub fn conform(
         let mut probes = facts.probes.iter();
         explored || probes.any(|probe| probe.name == name && probe.state == Attach::Attached)
     };
-    let config = Config::from(&facts.judging);
+    let config = facts.config();
     let flags: Vec<_> = bugs.iter().flat_map(|bug| bug.flags).copied().collect();
     let sees = Sees::new(&config, attached("csd_queue_cpu"), attached("flush_tlb_mm_range"));
     let cpus = facts.cpus_possible as usize;

@@ -111,7 +111,7 @@ pub struct Explained {
 /// [`ExplainError`] if the recording can't be read, or does not have what is asked for.
 pub fn explain(parts: &[Part], question: impl Into<Question>) -> Result<Explained, ExplainError> {
     let Question { ask, range, filter } = question.into();
-    let config = parts.first().map_or_else(Config::default, |part| (&part.facts().judging).into());
+    let config = parts.first().map_or_else(Config::default, |part| part.facts().config());
     let wanted = match ask {
         Ask::Call(number) => Some(number),
         Ask::List | Ask::Finding(_) => None,

@@ -65,7 +65,7 @@ impl<O: Observer> Judge<O> {
     #[must_use]
     pub fn observed(facts: Facts, opens: Opens, observer: O) -> Self {
         let possible = facts.cpus_possible;
-        let mut engine = Engine::new((&facts.judging).into(), possible, observer);
+        let mut engine = Engine::new(facts.config(), possible, observer);
         if opens != Opens::AsRecorded {
             engine.join();
         }
@@ -276,6 +276,7 @@ impl<O: Observer> Judge<O> {
                 cut_off: !closed && !excerpt,
                 damaged,
                 dropped: closing.dropped,
+                preempt: closing.preempt.as_deref(),
             },
         );
         (engine.into_observer(), report)

@@ -3,6 +3,8 @@
 //! Loss or ignorance never reads as clean: whatever could not be seen or decided makes the run
 //! inconclusive, unless something was found.
 
+use tracer_common::model::Preemption;
+
 use crate::{
     audit::Order,
     report::{Attach, Mode, Probe, Reason, Report, Rule, TextAudit, Verdict},
@@ -85,6 +87,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) damaged: u64,
     /// Records that were read and could not be kept.
     pub(super) dropped: u64,
+    /// The preemption model as it was at the end, if that was told.
+    pub(super) preempt: Option<&'a str>,
 }
 
 /// What the kernel's text says against it.
@@ -110,9 +114,46 @@ fn audited(audit: &TextAudit) -> Vec<Reason> {
     because
 }
 
+/// The rules of which too much could not be decided.
+fn undecided(rules: &[Rule], imported: bool) -> impl Iterator<Item = Reason> {
+    rules.iter().filter(|rule| !negligible(rule.checked, rule.inconclusive)).map(move |rule| {
+        let untraced = rule.inconclusive_by.keys().any(|doubt| doubt.contains("before system"));
+        reason(
+            format!(
+                "{} of {} checks of {} could not be decided",
+                rule.inconclusive,
+                rule.checked + rule.inconclusive,
+                rule.id
+            ),
+            if imported {
+                ""
+            } else if untraced {
+                "start the program under unlazy (check -- CMD), or use --syscalls always"
+            } else {
+                "the rules table says why; a longer run decides more"
+            },
+        )
+    })
+}
+
+/// Kernel code was not preempted at first, and everything was judged by that; but at the end it was.
+fn changed(then: Option<&str>, now: Option<&str>) -> Option<Reason> {
+    let (then, now) = (then?, now?);
+    let never = |model| Preemption::of(Some(model)) == Preemption::Never;
+    (never(then) && !never(now)).then(|| {
+        reason(
+            format!(
+                "the preemption model was changed from {then} to {now} while events were traced"
+            ),
+            "set it first (/sys/kernel/debug/sched/preempt), then trace",
+        )
+    })
+}
+
 /// Decides the verdict, and says why it isn't clean.
 pub(super) fn decide(report: &mut Report, circumstances: &Circumstances<'_>) {
-    let Circumstances { imported, never_known, cut_off, damaged, dropped } = *circumstances;
+    let Circumstances { imported, never_known, cut_off, damaged, dropped, preempt } =
+        *circumstances;
     explain(&mut report.rules, &report.probes, report.mode, imported.is_some());
     let mut because = Vec::new();
     let divergences: u64 =
@@ -171,27 +212,9 @@ pub(super) fn decide(report: &mut Report, circumstances: &Circumstances<'_>) {
             "the eBPF object and this program disagree: rebuild both with `cargo xtask build`",
         ));
     }
-    for rule in &report.rules {
-        if rule.inconclusive > 0 && !negligible(rule.checked, rule.inconclusive) {
-            let untraced = rule.inconclusive_by.keys().any(|doubt| doubt.contains("before system"));
-            because.push(reason(
-                format!(
-                    "{} of {} checks of {} could not be decided",
-                    rule.inconclusive,
-                    rule.checked + rule.inconclusive,
-                    rule.id
-                ),
-                if imported.is_some() {
-                    ""
-                } else if untraced {
-                    "start the program under unlazy (check -- CMD), or use --syscalls always"
-                } else {
-                    "the rules table says why; a longer run decides more"
-                },
-            ));
-        }
-    }
+    because.extend(undecided(&report.rules, imported.is_some()));
     because.extend(audited(&report.text_audit));
+    because.extend(changed(report.kernel.preempt.as_deref(), preempt));
     if never_known > 0 {
         because.push(reason(
             format!("the state of {never_known} CPUs never became known"),
@@ -278,6 +301,24 @@ mod tests {
         let mut report = seen();
         decide(&mut report, &Circumstances { cut_off: true, ..Circumstances::default() });
         assert_eq!(report.verdict, Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn a_change_of_the_preemption_model_is_never_clean() {
+        for (start, end, expected) in [
+            (Some("voluntary"), None, Verdict::Clean),
+            (Some("voluntary"), Some("voluntary"), Verdict::Clean),
+            (Some("voluntary"), Some("full"), Verdict::Inconclusive),
+            (Some("none or voluntary"), Some("voluntary"), Verdict::Clean),
+            (Some("full"), Some("voluntary"), Verdict::Clean),
+            (Some("dynamic"), Some("lazy"), Verdict::Clean),
+            (None, Some("full"), Verdict::Clean),
+        ] {
+            let mut report = seen();
+            report.kernel.preempt = start.map(str::to_owned);
+            decide(&mut report, &Circumstances { preempt: end, ..Circumstances::default() });
+            assert_eq!(report.verdict, expected, "{start:?} {end:?}");
+        }
     }
 
     #[test]

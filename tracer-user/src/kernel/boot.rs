@@ -43,18 +43,18 @@ pub(super) fn has(cmdline: &str, wanted: &str) -> bool {
 
 /// The preemption model. `version` is `uname -v`; `debugfs` is `sched/preempt`, where the model in
 /// use stands in parentheses. A kernel that can choose (`PREEMPT_DYNAMIC`) and says nowhere what it
-/// chose is `dynamic`.
+/// chose is `dynamic`, or what it was asked to be and may have refused.
 pub(super) fn preempt(version: &str, debugfs: Option<&str>, cmdline: &str) -> Option<String> {
-    let in_use = debugfs
-        .and_then(|text| text.split_once('('))
-        .and_then(|(_, rest)| rest.split_once(')'))
-        .map(|(word, _)| word);
+    let in_use = debugfs.and_then(in_use);
     let flavour = version.split_ascii_whitespace().find(|word| word.starts_with("PREEMPT"));
     let asked = || words(cmdline).find_map(|word| word.strip_prefix("preempt="));
     let model = match (in_use, flavour) {
         (_, Some("PREEMPT_RT")) => "rt",
         (Some(word), _) => word,
-        (None, Some("PREEMPT_DYNAMIC")) => asked().unwrap_or("dynamic"),
+        (None, Some("PREEMPT_DYNAMIC")) => {
+            let asked = asked().map(|model| format!("dynamic, asked for {model}"));
+            return asked.or_else(|| Some("dynamic".to_owned()));
+        }
         (None, Some("PREEMPT_LAZY")) => "lazy",
         (None, Some("PREEMPT")) => "full",
         (None, None) if version.contains("SMP") => "none or voluntary",
@@ -63,8 +63,16 @@ pub(super) fn preempt(version: &str, debugfs: Option<&str>, cmdline: &str) -> Op
     Some(model.to_owned())
 }
 
+/// The word in parentheses.
+pub(super) fn in_use(debugfs: &str) -> Option<&str> {
+    let (_, rest) = debugfs.split_once('(')?;
+    rest.split_once(')').map(|(word, _)| word)
+}
+
 #[cfg(test)]
 mod tests {
+    use tracer_common::model::Preemption;
+
     use super::*;
 
     #[test]
@@ -81,11 +89,28 @@ mod tests {
         let dynamic = "#1 SMP PREEMPT_DYNAMIC Debian 6.12";
         let is = |v, d, c| preempt(v, d, c).unwrap_or_default();
         assert_eq!(is(dynamic, Some("none voluntary (full) lazy\n"), "preempt=none"), "full");
-        assert_eq!(is(dynamic, None, "quiet preempt=none"), "none");
+        assert_eq!(is(dynamic, None, "quiet preempt=none"), "dynamic, asked for none");
         assert_eq!(is(dynamic, None, ""), "dynamic");
         assert_eq!(is("#1 SMP PREEMPT_RT Debian", None, ""), "rt");
         assert_eq!(is("#1 SMP Debian", None, ""), "none or voluntary");
         assert_eq!(is("#1 SMP PREEMPT x", Some("garbage ("), ""), "full");
         assert_eq!(preempt("#1 x", None, ""), None);
+    }
+
+    #[test]
+    fn kernel_code_is_preempted_unless_that_is_known_not_to_be() {
+        let is = |v, d, c| Preemption::of(preempt(v, d, c).as_deref());
+        let dynamic = "#1 SMP PREEMPT_DYNAMIC Debian 6.12";
+        for word in ["(full)", "none (lazy)", "none voluntary (new)"] {
+            assert_eq!(is(dynamic, Some(word), "preempt=none"), Preemption::Unlocked, "{word}");
+        }
+        for word in ["(none) voluntary full", "none (voluntary) full lazy"] {
+            assert_eq!(is(dynamic, Some(word), "preempt=full"), Preemption::Never, "{word}");
+        }
+        assert_eq!(is(dynamic, None, "preempt=none"), Preemption::Unlocked, "it may have refused");
+        assert_eq!(is("#1 SMP PREEMPT Debian", None, ""), Preemption::Unlocked);
+        assert_eq!(is("#1 SMP PREEMPT_RT Debian", Some("(none)"), ""), Preemption::Anywhere);
+        assert_eq!(is("#1 SMP Debian", None, ""), Preemption::Never);
+        assert_eq!(is("#1 x", None, ""), Preemption::Anywhere);
     }
 }

@@ -22,6 +22,9 @@ use cpuinfo::CpuInfo;
 /// The kernel's own BTF.
 pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 
+/// The preemption models, the one in use in parentheses.
+const PREEMPT_PATH: &str = "/sys/kernel/debug/sched/preempt";
+
 /// All facts, read now.
 pub fn facts() -> Kernel {
     let uname = rustix::system::uname();
@@ -32,7 +35,6 @@ pub fn facts() -> Kernel {
     let cpu = cpu.unwrap_or_default();
     let possible = possible_cpus().ok().map(|cpus| cpus.len() as u32);
     let meltdown = read("/sys/devices/system/cpu/vulnerabilities/meltdown");
-    let preempt = read("/sys/kernel/debug/sched/preempt");
 
     let on_hypervisor = cpu.has("hypervisor");
     let broadcast = hypervisor::cpu_has_invlpgb();
@@ -75,13 +77,18 @@ pub fn facts() -> Kernel {
             (_, Some(beneath)) => Some(beneath.name),
             _ => None,
         },
-        preempt: boot::preempt(&version, preempt.as_deref(), &cmdline),
+        preempt: boot::preempt(&version, read(PREEMPT_PATH).as_deref(), &cmdline),
         btf: Path::new(BTF_PATH).exists().then(|| BTF_PATH.to_owned()),
         btf_bytes: fs::metadata(BTF_PATH).ok().map(|meta| meta.len()),
         tainted: read("/proc/sys/kernel/tainted").and_then(|text| text.parse().ok()),
         boot_params: boot::relevant(&cmdline),
         version: Some(version),
     }
+}
+
+/// The preemption model in use, where the kernel says so: it can be changed while it runs.
+pub fn preempt_in_use() -> Option<String> {
+    read(PREEMPT_PATH).as_deref().and_then(boot::in_use).map(str::to_owned)
 }
 
 /// The flag has no name in `/proc/cpuinfo`, so it takes the CPU's word and the kernel's symbols:

@@ -278,6 +278,7 @@ impl Session {
             probes: probe_states(probes),
             losses: losses(probes),
             command: command(),
+            preempt: kernel::preempt_in_use(),
             ..Closing::default()
         };
         if let Some(window) = &self.window {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tracer_common::model::{Config, Promise};
+use tracer_common::model::{Config, Preemption, Promise};
 
 use crate::report::{Kernel, Mode, Probe, TextAudit};
 
@@ -100,7 +100,8 @@ pub struct Loss {
     pub why: String,
 }
 
-/// [`Config`], as it is written down. The promises are their names.
+/// [`Config`], as it is written down, but for what [`Kernel`] says as well. The promises are their
+/// names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "each field is Config's of the same name")]
@@ -145,6 +146,7 @@ impl From<&Config> for Judging {
             sees_cr3,
             sees_csd,
             pv_flush,
+            preemption: _,
             finish_task_switch,
             ipi_sync_core,
             kthread_use_mm,
@@ -165,9 +167,10 @@ impl From<&Config> for Judging {
     }
 }
 
-impl From<&Judging> for Config {
-    /// A promise of an unknown name promises nothing.
-    fn from(judging: &Judging) -> Self {
+impl Facts {
+    /// What the model is told. A promise of an unknown name promises nothing.
+    #[must_use]
+    pub fn config(&self) -> Config {
         let Judging {
             skew_ns,
             pti,
@@ -180,9 +183,9 @@ impl From<&Judging> for Config {
             ref finish_task_switch,
             ref ipi_sync_core,
             ref kthread_use_mm,
-        } = *judging;
+        } = self.judging;
         let promise = |name: &str| Promise::from_name(name).unwrap_or(Promise::Undecided);
-        Self {
+        Config {
             skew: skew_ns,
             pti,
             syscall_exit,
@@ -191,14 +194,13 @@ impl From<&Judging> for Config {
             sees_cr3,
             sees_csd,
             pv_flush,
+            preemption: Preemption::of(self.kernel.preempt.as_deref()),
             finish_task_switch: promise(finish_task_switch),
             ipi_sync_core: promise(ipi_sync_core),
             kthread_use_mm: promise(kthread_use_mm),
         }
     }
-}
 
-impl Facts {
     /// Nanoseconds since 1970 (UTC) of a time of the run.
     #[must_use]
     pub fn realtime(&self, ts: u64) -> Option<u64> {
@@ -218,22 +220,27 @@ mod tests {
                 pti: true,
                 finish_task_switch: promise,
                 ipi_sync_core: Promise::Never,
+                preemption: Preemption::Unlocked,
                 ..Config::default()
             };
-            let json = serde_json::to_string(&Judging::from(&told)).expect("JSON");
-            let read: Judging = serde_json::from_str(&json).expect("JSON");
-            assert_eq!(format!("{:?}", Config::from(&read)), format!("{told:?}"));
+            let kernel = Kernel { preempt: Some("full".to_owned()), ..Kernel::default() };
+            let facts = Facts { judging: Judging::from(&told), kernel, ..Facts::default() };
+            let json = serde_json::to_string(&facts).expect("JSON");
+            let read: Facts = serde_json::from_str(&json).expect("JSON");
+            assert_eq!(read.config(), told);
         }
     }
 
     #[test]
     fn what_was_not_written_promises_nothing() {
         let read: Judging = serde_json::from_str("{}").expect("JSON");
-        let config = Config::from(&read);
+        let told = |judging| Facts { judging, ..Facts::default() }.config();
+        let config = told(read);
+        assert_eq!(config.preemption, Preemption::Anywhere);
         assert_eq!(config.finish_task_switch, Promise::Undecided);
         assert!(!config.sees_cr3 && !config.sees_csd && !config.pti);
         let newer: Judging =
             serde_json::from_str(r#"{"ipi_sync_core":"sworn","more":1}"#).expect("JSON");
-        assert_eq!(Config::from(&newer).ipi_sync_core, Promise::Undecided);
+        assert_eq!(told(newer).ipi_sync_core, Promise::Undecided);
     }
 }

@@ -46,6 +46,9 @@ pub struct Closing {
     pub command: Option<Command>,
     /// Records that were read and then dropped, because what was to take them could not.
     pub dropped: u64,
+    /// The preemption model as it was at the end, if that could still be read: it can be changed while
+    /// the kernel runs.
+    pub preempt: Option<String>,
 }
 
 /// Runs of one program that the kernel skipped.

@@ -5,8 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracer_common::model::Config;
-
 use super::{
     checkpoint::Checkpoint,
     desk::{Run, lock},
@@ -75,7 +73,7 @@ impl Telling {
 
     fn begin(&mut self, run: &Run, checkpoint: &Checkpoint) -> Result<(), String> {
         let told = lock(&run.kept).told.clone();
-        let config = Config::from(&run.facts.judging);
+        let config = run.facts.config();
         let make = |follow| Explainer::resume(config, self.wanted, follow);
         let judge = checkpoint.judge_for(&run.facts, &told, make);
         let mut judge = judge.map_err(|error| error.to_string())?;

@@ -387,8 +387,18 @@ impl OnCpu<'_> {
 
     /// `membarrier_exec_mmap`
     pub(crate) fn clears_rq_for(&mut self, new: Who) -> &mut Self {
-        let tid = self.who().tid;
+        self.clears_rq().cleared_rq_for(new)
+    }
+
+    /// In `membarrier_exec_mmap`
+    pub(crate) fn clears_rq(&mut self) -> &mut Self {
         self.mmu().rq = 0;
+        self
+    }
+
+    /// At the end of `membarrier_exec_mmap`
+    pub(crate) fn cleared_rq_for(&mut self, new: Who) -> &mut Self {
+        let tid = self.who().tid;
         let reading = self.rq_reading(Who { state: 0, ..new }, tid, Site::ExecMmap);
         self.event(reading)
     }

@@ -166,7 +166,8 @@ impl OnCpu<'_> {
         let prev = place.current;
         let prev_active = if prev.mm == 0 { place.active } else { prev.mm };
         place.active = if next.mm == 0 { prev_active } else { next.mm };
-        (place.current, place.previous) = (next, prev);
+        let outgoing = Who { tid: prev.pid_taken_for.unwrap_or(prev.tid), ..prev };
+        (place.current, place.previous) = (next, outgoing);
         let flag = |on: bool, bit: u16| if on { bit } else { 0 };
         let frame = |who: Who| if who.state == 0 { Frame::Unknown } else { who.frame } as u8;
         self.event(Event::Switch {
@@ -187,7 +188,7 @@ impl OnCpu<'_> {
                 next_frame: frame(next),
             },
         });
-        self.context_switch(prev, prev_active, next)
+        self.context_switch(outgoing, prev_active, next)
     }
 
     /// The running task sleeps, and another one runs.

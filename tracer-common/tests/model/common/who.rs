@@ -32,6 +32,8 @@ pub(crate) struct Who {
     pub(crate) frame: Frame,
     /// It runs user code.
     pub(crate) in_user: bool,
+    /// Another thread's exec takes its pid, for this one, just after `sched_switch` has named it.
+    pub(crate) pid_taken_for: Option<u32>,
 }
 
 /// The idle task of any CPU.
@@ -48,6 +50,7 @@ pub(crate) const fn user(tid: u32, mm: u64) -> Who {
         exiting: false,
         frame: Frame::Sysret,
         in_user: false,
+        pid_taken_for: None,
     }
 }
 
@@ -62,6 +65,7 @@ pub(crate) const fn kthread(tid: u32) -> Who {
         exiting: false,
         frame: Frame::Unknown,
         in_user: false,
+        pid_taken_for: None,
     }
 }
 

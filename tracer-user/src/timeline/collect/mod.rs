@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tracer_common::{
-    model::{Config, Event, Finding, Func},
+    model::{Event, Finding, Func},
     wire::{UNKNOWN_MM, Vector, tlb_reason},
 };
 
@@ -109,7 +109,7 @@ pub(super) struct Watch {
 
 impl Collector {
     pub(super) fn new(facts: &Facts) -> Self {
-        let config = Config::from(&facts.judging);
+        let config = facts.config();
         let cpus = facts.cpus_possible as usize;
         Self {
             sees_ipis: sees_ipis(facts),
