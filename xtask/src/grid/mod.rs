@@ -230,12 +230,15 @@ fn one(
     loop {
         let (tries, verdict) = tried(workspace, row, kernel, files, round);
         let starved = matches!(&verdict, Verdict::Surprise(surprises)
-            if surprises.iter().all(Surprise::is_of_the_host));
+            if verdict::may_be_the_hosts(surprises));
         if round == ROUNDS || !starved {
             return RowResult { rounds: round, ..RowResult::new(row, tries, verdict) };
         }
         round += 1;
         say(format_args!("{}: {verdict}; once more", row.name()));
+        for dead in tries.iter().filter(|run| !run.console.is_empty()) {
+            say(format_args!("the end of its console:\n{}", dead.console));
+        }
     }
 }
 
@@ -253,7 +256,7 @@ fn keep_trace(row: &Row, result: &RowResult, files: &Path, to: &Path) -> Result<
     Ok(())
 }
 
-/// How often a row is begun whose only fault is that the host was too slow for the guest.
+/// How often a row is begun whose faults may all be the host's.
 const ROUNDS: u32 = 3;
 
 fn tried(

@@ -145,13 +145,21 @@ fn unclean(expected: &Expected, runs: &[Observed]) -> Vec<Surprise> {
     surprises
 }
 
-impl Surprise {
-    /// Whether it may come of the host: events that are lost and CPUs that are taken away for so long
-    /// that nothing can be decided, where it is too busy; a guest that dies, since an old emulator may
-    /// run on in its translation of text that the kernel has just patched. Never what was found.
-    pub(super) const fn is_of_the_host(&self) -> bool {
-        matches!(self, Self::Lost(_) | Self::Inconclusive(_) | Self::Died(_))
-    }
+/// Whether all of it may come of the host: events that are lost and CPUs that are taken away for so long
+/// that nothing can be decided, where it is too busy; a guest that dies, since an old emulator may run
+/// on in its translation of text that the kernel has just patched, and what such a guest did not live
+/// to show. Never what was found.
+pub(super) fn may_be_the_hosts(surprises: &[Surprise]) -> bool {
+    let died = surprises.iter().any(|surprise| matches!(surprise, Surprise::Died(_)));
+    surprises.iter().all(|surprise| match surprise {
+        Surprise::Lost(_) | Surprise::Inconclusive(_) | Surprise::Died(_) => true,
+        Surprise::Missing(..) => died,
+        Surprise::Unexpected(_)
+        | Surprise::Unchecked(_)
+        | Surprise::Diverged(_)
+        | Surprise::Workload(_)
+        | Surprise::NotRun(_) => false,
+    })
 }
 
 fn list(rules: &BTreeSet<String>) -> String {

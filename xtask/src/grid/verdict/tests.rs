@@ -103,6 +103,10 @@ fn a_machine_may_die_of_what_was_found() {
     assert_eq!(judge(&expected, &[died(&["R5"])], None), Verdict::Expected);
     let missed = surprises(&expected, &[died(&[])]);
     assert!(matches!(missed[..], [Surprise::Missing(..), Surprise::Died(_)]), "{missed:?}");
+    // It did not live to show it, as one that ran to its end did.
+    assert!(may_be_the_hosts(&missed));
+    assert!(!may_be_the_hosts(&surprises(&expected, &[run(&[])])));
+    assert!(!may_be_the_hosts(&surprises(&expected, &[died(&["R2"])])));
     // The next run may show it.
     assert!(!settled(&expected, &[died(&[])]));
     assert_eq!(judge(&expected, &[died(&[]), run(&["R5"])], None), Verdict::Expected);
