@@ -50,11 +50,11 @@ pub(super) fn install(packages: &[&str]) -> Result<()> {
         }
     }
     say(format_args!("installing Debian packages: {}", packages.join(" ")));
-    let first = apt_get(&["install", "-y", "--no-install-recommends"], packages);
+    let first = apt_install(packages);
     if first.is_err() && !updated {
         // Old lists name files that the mirror has replaced since.
         update()?;
-        return apt_get(&["install", "-y", "--no-install-recommends"], packages);
+        return apt_install(packages);
     }
     first
 }
@@ -68,18 +68,40 @@ pub(crate) fn install_any(packages: &[&str]) -> Result<()> {
         bail!("there is no apt-get: {} has other packages", distribution());
     }
     say(format_args!("installing Debian packages: {}", packages.join(" ")));
-    let arguments = ["install", "-y", "--no-install-recommends"];
-    if apt_get(&arguments, packages).is_ok() {
+    if apt_install(packages).is_ok() {
         return Ok(());
     }
     // There may be no lists yet, or old ones.
     update()?;
-    apt_get(&arguments, packages)
+    apt_install(packages)
 }
 
 fn update() -> Result<()> {
     say("fetching Debian's package lists: apt-get update");
     apt_get(&["update"], &[])
+}
+
+/// Installs; what has to go for that is told before it goes.
+fn apt_install(packages: &[&str]) -> Result<()> {
+    let arguments = ["install", "-y", "--no-install-recommends"];
+    // Needs no root. What it fails at, the installation fails at as well, and says why.
+    let mut rehearsal = Command::new("apt-get");
+    rehearsal.env("LC_ALL", "C").arg("-s").args(arguments).args(packages);
+    let gone = shell::capture(&mut rehearsal).map(|plan| removed(&plan)).unwrap_or_default();
+    if !gone.is_empty() {
+        say(format_args!(
+            "they don't go together with these, which apt-get removes: {} (to keep them, install the \
+             others yourself, in versions that fit)",
+            gone.join(", ")
+        ));
+    }
+    apt_get(&arguments, packages)
+}
+
+/// The packages that a plan of `apt-get -s` removes, with their versions.
+fn removed(plan: &str) -> Vec<String> {
+    let gone = plan.lines().filter_map(|line| line.strip_prefix("Remv "));
+    gone.map(|gone| gone.replace(['[', ']'], "").trim().to_owned()).collect()
 }
 
 fn apt_get(args: &[&str], packages: &[&str]) -> Result<()> {
@@ -121,6 +143,15 @@ fn distribution() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_removed_is_read_off_the_plan() {
+        let plan = "The following packages will be REMOVED:\n  qemu-utils\n\
+            Remv qemu-utils [1:10.0.2+ds-2]\n\
+            Inst qemu-system-x86 (1:7.2+dfsg-7 Debian:12/stable [amd64])\n";
+        assert_eq!(removed(plan), ["qemu-utils 1:10.0.2+ds-2"]);
+        assert!(removed("Inst cpio (2.13 Debian:12/stable [amd64])\n").is_empty());
+    }
 
     #[test]
     fn counts_only_candidates_that_are_new_enough() {
