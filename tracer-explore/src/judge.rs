@@ -29,11 +29,19 @@ pub struct Memory {
 }
 
 impl Store for Memory {
+    type Lent = Box<Cpu>;
+
     fn cpus(&self) -> u32 {
         self.cpus.len() as u32
     }
     fn cpu(&mut self, cpu: u32) -> Option<&mut Cpu> {
         self.cpus.get_mut(cpu as usize)
+    }
+    fn lend(&mut self, cpu: u32) -> Option<Box<Cpu>> {
+        self.cpus.get(cpu as usize).map(|&cpu| Box::new(cpu))
+    }
+    fn give_back(&mut self, cpu: u32, lent: Box<Cpu>) {
+        self.cpus[cpu as usize] = *lent;
     }
     fn mm(&mut self, id: MmId) -> Option<&mut Mm> {
         Some(self.mms.entry(id).or_default())

@@ -141,14 +141,16 @@ impl Model {
 
     /// System calls are traced from now on, or no longer: how far tasks are on their way is not
     /// known until they are seen.
-    pub(super) fn on_syscall_probes<S: Store>(&mut self, s: &mut S, c: &mut Cpu, on: bool) {
+    pub(super) fn on_syscall_probes<S: Store>(&mut self, s: &mut S, c: &mut Cpu, at: At, on: bool) {
         self.syscalls = on;
         self.epoch = self.epoch.wrapping_add(1);
         c.way = Way::Unknown;
         let cpus = s.cpus();
         let mut cpu = 0;
         while cpu < cpus {
-            if let Some(other) = s.cpu(cpu) {
+            if cpu != at.cpu
+                && let Some(other) = s.cpu(cpu)
+            {
                 other.way = Way::Unknown;
             }
             cpu += 1;

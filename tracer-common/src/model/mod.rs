@@ -164,23 +164,21 @@ impl Model {
     /// A CPU that the store does not have is ignored.
     pub fn step<S: Store>(&mut self, s: &mut S, cpu: u32, ts: u64, event: &Event) {
         self.until(s, ts);
-        let Some(slot) = s.cpu(cpu) else { return };
-        let mut c = *slot;
+        let Some(mut lent) = s.lend(cpu) else { return };
+        let c = &mut *lent;
         let at = At { cpu, ts };
         if !c.seen {
             c.seen = true;
             c.maybe_sync = ts;
             c.kernel_iret = true;
         }
-        self.settle(s, &mut c, at, event);
-        self.dispatch(s, &mut c, at, event);
+        self.settle(s, c, at, event);
+        self.dispatch(s, c, at, event);
         // That CR3 was written is told late, by the record after it, and that one has its own time.
         if *event != Event::SwitchCr3 {
             c.last_ts = ts;
         }
-        if let Some(slot) = s.cpu(cpu) {
-            *slot = c;
-        }
+        s.give_back(cpu, lent);
     }
 
     /// Draws what this event proves about the ones before it.
@@ -264,7 +262,7 @@ impl Model {
             Event::KthreadUse(w) => self.on_kthread_mm(s, c, at, w.tid, (w.mm, w.state)),
             Event::KthreadUnuse(w) => self.on_kthread_mm(s, c, at, w.tid, (0, 0)),
             Event::Gap { lost } => self.on_gap(c, at, *lost),
-            Event::SyscallProbes(on) => self.on_syscall_probes(s, c, *on),
+            Event::SyscallProbes(on) => self.on_syscall_probes(s, c, at, *on),
             Event::CsdExit { .. }
             | Event::IpiCpu(_)
             | Event::IpiMask(_)

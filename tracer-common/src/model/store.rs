@@ -1,5 +1,7 @@
 //! Where the model keeps what it remembers: outside.
 
+use core::ops::DerefMut;
+
 use super::{
     mm::Mm,
     state::{Cpu, MmId},
@@ -12,10 +14,16 @@ use super::{
 ///
 /// A store that is full answers `None`; the model then knows less and says so, never wrong.
 pub trait Store {
+    /// A CPU that was lent: a pointer, where copying it costs too much.
+    type Lent: DerefMut<Target = Cpu>;
     /// How many CPUs there can be; their numbers are below this.
     fn cpus(&self) -> u32;
     /// A CPU.
     fn cpu(&mut self, cpu: u32) -> Option<&mut Cpu>;
+    /// Lends a CPU. Until it is given back the model does not ask for it.
+    fn lend(&mut self, cpu: u32) -> Option<Self::Lent>;
+    /// Takes back what was lent.
+    fn give_back(&mut self, cpu: u32, lent: Self::Lent);
     /// An mm, made if it is new.
     fn mm(&mut self, id: MmId) -> Option<&mut Mm>;
     /// An mm, if it is there.

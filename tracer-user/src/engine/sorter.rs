@@ -12,6 +12,7 @@ use super::{
     Engine, Observer,
     merge::{self, Merge},
     naming,
+    waiting::append,
 };
 
 /// What an engine does before it judges.
@@ -115,7 +116,7 @@ impl Sorter {
                 merge::Item::Record(record) => {
                     let bytes = merge.bytes(cpu, &record);
                     let at = next.bytes.len();
-                    next.bytes.extend_from_slice(bytes);
+                    append(&mut next.bytes, bytes);
                     What::Record { at, len: bytes.len() as u8, late: record.late, behind }
                 }
                 merge::Item::Lost(lost) => What::Lost(lost),

@@ -31,7 +31,7 @@ pub(super) struct Omitted {
 /// A [`UserStore`] to be written: what is in it, in an order that is always the same.
 #[derive(Serialize)]
 pub(super) struct Freezing<'a> {
-    cpus: &'a [Cpu],
+    cpus: &'a [Box<Cpu>],
     mms: Vec<(&'a MmId, &'a Mm)>,
     tasks: Vec<(&'a u32, &'a Task)>,
     ran: Vec<(u32, u64)>,
@@ -44,7 +44,7 @@ pub(super) struct Freezing<'a> {
 /// The same, read: field by field what [`Freezing`] has.
 #[derive(Deserialize)]
 pub(super) struct Frozen {
-    cpus: Vec<Cpu>,
+    cpus: Box<[Box<Cpu>]>,
     mms: Vec<(MmId, Mm)>,
     tasks: Vec<(u32, Task)>,
     ran: Vec<(u32, u64)>,
@@ -58,7 +58,10 @@ pub(super) struct Frozen {
 type FrozenOmitted = (u64, Membarrier, u64, Skipped);
 
 pub(super) struct UserStore {
-    cpus: Vec<Cpu>,
+    /// In boxes, since each is lent and given back for each of its events.
+    cpus: Box<[Box<Cpu>]>,
+    /// It lies in the place of one that is lent.
+    spare: Option<Box<Cpu>>,
     mms: FxHashMap<MmId, Mm>,
     tasks: FxHashMap<u32, Task>,
     /// A bit for each task that was seen running.
@@ -73,7 +76,8 @@ pub(super) struct UserStore {
 impl UserStore {
     pub(super) fn new(cpus: u32) -> Self {
         Self {
-            cpus: vec![Cpu::default(); cpus as usize],
+            cpus: (0..cpus).map(|_| Box::default()).collect(),
+            spare: None,
             mms: FxHashMap::default(),
             tasks: FxHashMap::default(),
             ran: Vec::new(),
@@ -114,6 +118,7 @@ impl UserStore {
         }
         Self {
             cpus,
+            spare: None,
             mms: mms.into_iter().collect(),
             tasks: tasks.into_iter().collect(),
             ran: bits,
@@ -169,7 +174,7 @@ impl UserStore {
     }
 
     pub(super) fn cpus_iter(&self) -> impl ExactSizeIterator<Item = &Cpu> {
-        self.cpus.iter()
+        self.cpus.iter().map(|cpu| &**cpu)
     }
 
     /// The mms of interest, the gone ones included.
@@ -214,12 +219,25 @@ impl Omitted {
 }
 
 impl Store for UserStore {
+    type Lent = Box<Cpu>;
+
     fn cpus(&self) -> u32 {
         self.cpus.len() as u32
     }
 
     fn cpu(&mut self, cpu: u32) -> Option<&mut Cpu> {
-        self.cpus.get_mut(cpu as usize)
+        self.cpus.get_mut(cpu as usize).map(|cpu| &mut **cpu)
+    }
+
+    fn lend(&mut self, cpu: u32) -> Option<Box<Cpu>> {
+        let cpu = self.cpus.get_mut(cpu as usize)?;
+        Some(std::mem::replace(cpu, self.spare.take().unwrap_or_default()))
+    }
+
+    fn give_back(&mut self, cpu: u32, lent: Box<Cpu>) {
+        if let Some(cpu) = self.cpus.get_mut(cpu as usize) {
+            self.spare = Some(std::mem::replace(cpu, lent));
+        }
     }
 
     fn mm(&mut self, id: MmId) -> Option<&mut Mm> {

@@ -55,7 +55,7 @@ impl Waiting {
         let mut raw = Raw { ts, block, at: 0, len: record.len() as u8, late: false };
         if let Some(last) = self.blocks.back_mut() {
             raw.at = last.bytes.len() as u16;
-            last.bytes.extend_from_slice(record);
+            append(&mut last.bytes, record);
             last.waiting += 1;
         }
         raw
@@ -98,9 +98,40 @@ impl Waiting {
     }
 }
 
+/// Appends a record. Those of usual lengths are copied in two halves that overlap, which takes no call
+/// of `memmove`: at ten million records a second that is worth it.
+pub(super) fn append(to: &mut Vec<u8>, record: &[u8]) {
+    match record.len() {
+        16..=32 => halves::<16>(to, record),
+        33..=64 => halves::<32>(to, record),
+        _ => to.extend_from_slice(record),
+    }
+}
+
+/// The first and the last `HALF` bytes of a record that has no fewer, and no more than both.
+fn halves<const HALF: usize>(to: &mut Vec<u8>, record: &[u8]) {
+    if let (Some(first), Some(last)) = (record.first_chunk::<HALF>(), record.last_chunk::<HALF>()) {
+        to.reserve(2 * HALF);
+        let end = to.len() + record.len();
+        to.extend_from_slice(first);
+        to.truncate(end - HALF);
+        to.extend_from_slice(last);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_appended_is_there_whatever_its_length() {
+        let record: Vec<u8> = (0..=u8::MAX).collect();
+        for len in 0..record.len() {
+            let mut bytes = vec![7; 3];
+            append(&mut bytes, &record[..len]);
+            assert_eq!(bytes, [&[7; 3], &record[..len]].concat());
+        }
+    }
 
     fn room(waiting: &Waiting) -> usize {
         waiting.blocks.iter().map(|block| block.bytes.capacity()).sum()

@@ -18,6 +18,8 @@ const KINDS: usize = 128;
 const EXPLICIT: u8 = 0x80;
 /// Bytes before the first record.
 const START: usize = 12;
+/// Most payloads are no longer.
+const SHORT: usize = 64;
 /// The longest record, its header included: more than any payload of this version takes.
 const LONGEST: usize = 256;
 
@@ -126,11 +128,16 @@ pub fn unpack(block: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<(), &'static 
         let (flags, len) = known.ok_or("a record has neither flags nor length")?;
         ts = ts.wrapping_add(unzigzag(bytes.varint()?) as u64);
         seq = seq.wrapping_add(1).wrapping_add(step);
+        let ahead = bytes.0.first_chunk::<SHORT>();
         let payload = bytes.take(len).ok_or(CUT)?;
         let header = Header { ts, seq, kind: kind.into(), flags };
-        let end = size_of::<Header>() + len;
-        record[..size_of::<Header>()].copy_from_slice(header.as_bytes());
-        record[size_of::<Header>()..end].copy_from_slice(payload);
+        let (start, end) = (size_of::<Header>(), size_of::<Header>() + len);
+        record[..start].copy_from_slice(header.as_bytes());
+        match ahead {
+            // What lies behind it comes along, and is not handed on: a fixed length takes no call.
+            Some(ahead) if len <= SHORT => record[start..start + SHORT].copy_from_slice(ahead),
+            _ => record[start..end].copy_from_slice(payload),
+        }
         sink(&record[..end]);
     }
     Ok(())

@@ -45,14 +45,12 @@ fn for_each_in_user<S: Store>(
     let cpus = s.cpus();
     let mut cpu = 0;
     while cpu < cpus {
-        let there = s.cpu(cpu).map(|c| *c).filter(|c| {
+        let there = s.cpu(cpu).is_some_and(|c| {
             c.in_user != 0 && c.logical == mm && c.in_user.saturating_add(config.skew) < at.ts
         });
-        if let Some(mut c) = there {
+        if there && let Some(mut c) = s.lend(cpu) {
             judge(s, &mut c, At { cpu, ts: at.ts });
-            if let Some(slot) = s.cpu(cpu) {
-                *slot = c;
-            }
+            s.give_back(cpu, c);
         }
         cpu += 1;
     }

@@ -22,7 +22,7 @@ pub(in crate::model) fn judge<S: Store>(
     let (mut failed, mut doubt) = (false, None);
     let mut cpu = 0;
     while cpu < cpus {
-        if let Some(c) = s.cpu(cpu).map(|c| *c).filter(|c| c.seen && !c.offline) {
+        if let Some(c) = s.cpu(cpu).filter(|c| c.seen && !c.offline).map(|c| *c) {
             let lazy = c.known && c.real == mm && c.lazy == Tri::Yes;
             let read = c.slot.0 == mm;
             if !c.known || (lazy && !read) {

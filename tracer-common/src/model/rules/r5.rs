@@ -19,7 +19,7 @@ pub(in crate::model) fn judge<S: Store>(s: &mut S, at: At, mm: MmId, config: &Co
     let (mut failed, mut doubt) = (false, false);
     let mut cpu = 0;
     while cpu < cpus {
-        if let Some(c) = s.cpu(cpu).map(|c| *c).filter(|c| c.seen && !c.offline) {
+        if let Some(c) = s.cpu(cpu).filter(|c| c.seen && !c.offline).map(|c| *c) {
             let has_it = c.active == mm || c.real == mm;
             if !c.known || (has_it && !config.sees_cr3) {
                 doubt = true;

@@ -45,11 +45,19 @@ fn entry<K: Ord, V: Default>(map: &mut BTreeMap<K, V>, key: K, limit: usize) -> 
 }
 
 impl Store for Maps {
+    type Lent = Box<Cpu>;
+
     fn cpus(&self) -> u32 {
         self.cpus.len() as u32
     }
     fn cpu(&mut self, cpu: u32) -> Option<&mut Cpu> {
         self.cpus.get_mut(cpu as usize)
+    }
+    fn lend(&mut self, cpu: u32) -> Option<Box<Cpu>> {
+        self.cpus.get(cpu as usize).map(|&cpu| Box::new(cpu))
+    }
+    fn give_back(&mut self, cpu: u32, lent: Box<Cpu>) {
+        self.cpus[cpu as usize] = *lent;
     }
     fn mm(&mut self, id: MmId) -> Option<&mut Mm> {
         entry(&mut self.mms, id, self.limit)
