@@ -297,7 +297,9 @@ impl<O: Observer> Engine<O> {
         self.names.see(event);
         self.history.push(cpu, ts, event);
         self.model.step(&mut self.store, cpu, ts, event);
-        self.tell();
+        if self.store.has_findings() {
+            self.tell();
+        }
         let Self { observer, store, names, .. } = self;
         observer.event(&Seen { cpu, ts, event, store, names });
     }

@@ -152,6 +152,11 @@ impl UserStore {
         }
     }
 
+    /// Whether there are findings that were not taken yet.
+    pub(super) const fn has_findings(&self) -> bool {
+        !self.findings.is_empty()
+    }
+
     pub(super) fn take_findings(&mut self) -> Vec<Finding> {
         std::mem::take(&mut self.findings)
     }
