@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     stream::Facts,
-    trace::{Batch, Packed, Writer},
+    trace::{Batch, Packed, Press, Writer},
 };
 
 /// Batches, packed, the oldest first.
@@ -18,6 +18,7 @@ pub(super) struct Ring {
     last: Last,
     known: Known,
     shared: Arc<Shared>,
+    press: Press,
     kept: VecDeque<Kept>,
     bytes: u64,
     dumps: u32,
@@ -39,6 +40,7 @@ impl Ring {
             last,
             known: Known::new(facts),
             shared: Arc::clone(shared),
+            press: Press::default(),
             kept: VecDeque::new(),
             bytes: 0,
             dumps: 0,
@@ -64,7 +66,7 @@ impl Store for Ring {
     fn take(&mut self, batch: Batch) -> Result<(), DiskError> {
         self.known.see(&batch);
         let until = batch.until();
-        let batch = batch.pack().map_err(DiskError::Memory)?;
+        let batch = self.press.pack(batch).map_err(DiskError::Memory)?;
         self.bytes += batch.len() as u64;
         self.kept.push_back(Kept { until, batch });
         self.fresh = true;

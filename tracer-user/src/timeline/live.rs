@@ -32,7 +32,7 @@ use crate::{
     judge::{Judge, Opens},
     session::Vitals,
     stream::{Closing, Facts, Opening, Sink},
-    trace::{Batch, Composer},
+    trace::{Batch, Composer, Press},
     tui::{
         machine::{Direction, Explained, Machine, Moved, Progress, SaveEnd, Step},
         snapshot::{Cost, Moment, Snapshot},
@@ -79,8 +79,9 @@ impl Live {
         let ring = Arc::new(Mutex::new(Ring::new(ring)));
         let hand_on: HandOn = {
             let ring = Arc::clone(&ring);
+            let mut press = Press::default();
             // If there is no memory for it, the composer marks the gap.
-            Box::new(move |batch| match batch.pack() {
+            Box::new(move |batch| match press.pack(batch) {
                 Ok(packed) => {
                     locked(&ring).push(packed);
                     Ok(())

@@ -50,6 +50,26 @@ pub struct Packed {
     size: usize,
 }
 
+/// Packs batches to be kept for a while, one after the other: its tables cost more to make anew than a
+/// batch costs to pack.
+#[derive(Default)]
+pub struct Press(Option<zstd::bulk::Compressor<'static>>);
+
+impl Press {
+    /// Packs a batch; what it names is left out.
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    pub fn pack(&mut self, batch: Batch) -> io::Result<Packed> {
+        let compressor = match &mut self.0 {
+            Some(compressor) => compressor,
+            none => none.insert(zstd::bulk::Compressor::new(1)?),
+        };
+        let zstd = compressor.compress(&batch.bytes)?.into();
+        Ok(Packed { messages: batch.messages.into(), zstd, size: batch.bytes.len() })
+    }
+}
+
 impl Packed {
     /// Its size in bytes.
     pub fn len(&self) -> usize {
@@ -112,15 +132,6 @@ impl Batch {
     /// When its last message was read, in nanoseconds.
     pub fn until(&self) -> u64 {
         self.messages.last().map_or(0, |message| message.at)
-    }
-
-    /// Packs it, to be kept for a while; what it names is left out.
-    ///
-    /// # Errors
-    /// If there is no memory for it.
-    pub fn pack(self) -> io::Result<Packed> {
-        let zstd = zstd::bulk::compress(&self.bytes, 1)?.into();
-        Ok(Packed { messages: self.messages.into(), zstd, size: self.bytes.len() })
     }
 
     fn end(&mut self, topic: Topic, at: u64, from: u64) {

@@ -20,7 +20,7 @@ mod topic;
 mod versions;
 mod write;
 
-pub use compose::{Batch, Composer, Gap, Packed};
+pub use compose::{Batch, Composer, Gap, Packed, Press};
 pub use error::{Damage, TraceError};
 pub(crate) use read::MOST_WAITING;
 pub use read::{Part, Played, Range, open};

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use rustix::fs::OFlags;
@@ -20,7 +20,7 @@ const HELP: &str = "\
 guest seq CMD… , CMD…         one after the other, until one fails
 guest all CMD… , CMD…         one after the other, whatever fails; the first failure is the result
 guest par CMD… + CMD…         side by side, until all have ended; the first failure is the result
-guest repeat N CMD…           N times, until it fails
+guest repeat SECONDS CMD…     again and again for so long, until it fails
 guest to FILE CMD…            with its stdout in FILE
 guest marked FILE CMD…        with marks for a witness before and after; their times in FILE
 guest sleep SECONDS
@@ -43,16 +43,10 @@ pub(crate) fn run(args: &[String]) -> Result<u8> {
         ("seq", _) => return sequence::one_after_the_other(args),
         ("all", _) => return sequence::one_after_the_other_whatever_happens(args),
         ("par", _) => return sequence::side_by_side(args),
-        ("repeat", [times, command @ ..]) => return repeat(number(times)?, command),
+        ("repeat", [time, command @ ..]) => return repeat(seconds(time)?, command),
         ("to", [file, command @ ..]) => return to(file, command),
         ("marked", [file, command @ ..]) => return marks::around(file, command),
-        ("sleep", [seconds]) => {
-            let seconds: f64 =
-                seconds.parse().with_context(|| format!("`{seconds}` is no number of seconds"))?;
-            let time = Duration::try_from_secs_f64(seconds)
-                .with_context(|| format!("`{seconds}` is no time to sleep"))?;
-            thread::sleep(time);
-        }
+        ("sleep", [time]) => thread::sleep(seconds(time)?),
         ("cpu-online", [cpu, state]) if state == "0" || state == "1" => {
             let cpu = number(cpu)?;
             write(&format!("/sys/devices/system/cpu/cpu{cpu}/online"), state)?;
@@ -110,8 +104,14 @@ fn write(file: &str, text: &str) -> Result<()> {
         .with_context(|| format!("writing `{}` to {file}", text.trim_end()))
 }
 
-fn repeat(times: u64, command: &[String]) -> Result<u8> {
-    for _ in 0..times {
+fn seconds(text: &str) -> Result<Duration> {
+    let seconds: f64 = text.parse().with_context(|| format!("`{text}` is no number of seconds"))?;
+    Duration::try_from_secs_f64(seconds).with_context(|| format!("`{text}` is no time"))
+}
+
+fn repeat(time: Duration, command: &[String]) -> Result<u8> {
+    let begun = Instant::now();
+    while begun.elapsed() < time {
         let code = sequence::once(command)?;
         if code != 0 {
             return Ok(code);
@@ -192,8 +192,9 @@ mod tests {
 
     #[test]
     fn repetition_ends_with_the_first_failure() {
-        assert_eq!(guest(&["repeat", "3", "true"]).unwrap(), 0);
-        assert_eq!(guest(&["repeat", "3", "false"]).unwrap(), 1);
+        assert_eq!(guest(&["repeat", "0.1", "true"]).unwrap(), 0);
+        assert_eq!(guest(&["repeat", "3600", "false"]).unwrap(), 1);
         assert!(guest(&["repeat", "0", "no-such-program"]).is_ok());
+        assert!(guest(&["repeat", "-1", "true"]).is_err());
     }
 }
