@@ -23,6 +23,15 @@ fn two_threads() -> Kernel {
     k
 }
 
+/// A kernel that forgets to serialize, and does not preempt kernel code.
+fn never_preempted() -> Kernel {
+    Kernel::traced_with(Config {
+        finish_task_switch: Promise::Never,
+        preemption: Preemption::Never,
+        ..Config::default()
+    })
+}
+
 /// A call that interrupts nobody but its caller.
 fn alone(cpu: &mut OnCpu<'_>) {
     cpu.call().local(Func::SyncCore).call_returns();
@@ -76,12 +85,7 @@ fn preempted_in_kernel_code() {
 /// after the IRET, so the kernel's fault shows.
 #[test]
 fn kernel_code_that_makes_room_owes_no_iret() {
-    let inverted = Config {
-        finish_task_switch: Promise::Never,
-        preemption: Preemption::Never,
-        ..Config::default()
-    };
-    let mut k = Kernel::traced_with(inverted);
+    let mut k = never_preempted();
     k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter();
     k.cpu(1).irq_entry(Vector::Reschedule).irq_exit(Vector::Reschedule);
     let before = k.store.cpu(1).unwrap().sync;
@@ -91,7 +95,7 @@ fn kernel_code_that_makes_room_owes_no_iret() {
     k.found(&[(Rule::R1, 1, U)]);
 
     // A kernel thread's own.
-    let mut k = Kernel::traced_with(inverted);
+    let mut k = never_preempted();
     k.cpu(0).yields_to(user(CALLER, A)).cr3_in_switch().sys_enter().sys_exit().in_user();
     k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().sleeps_for(kthread(K));
     k.cpu(1).irq_entry(Vector::Reschedule).irq_exit(Vector::Reschedule);
@@ -106,19 +110,14 @@ fn kernel_code_that_makes_room_owes_no_iret() {
 /// do so before its IRET.
 #[test]
 fn what_is_still_owed_where_kernel_code_is_not_preempted() {
-    let inverted = Config {
-        finish_task_switch: Promise::Never,
-        preemption: Preemption::Never,
-        ..Config::default()
-    };
-    let mut k = Kernel::traced_with(inverted);
+    let mut k = never_preempted();
     k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().kernel_fault();
     k.cpu(1).preempted_by(kthread(K));
     k.cpu(1).sleeps_for(user(U, A)).round_trip();
     k.clean();
     assert_eq!(k.inconclusive(Rule::R1), 1);
 
-    let mut k = Kernel::traced_with(inverted);
+    let mut k = never_preempted();
     k.cpu(1).yields_to(user(U, A)).cr3_in_switch().sys_enter().sys_exit().in_user();
     let before = k.store.cpu(1).unwrap().sync;
     k.cpu(1).irq_entry(Vector::LocalTimer).irq_exit(Vector::LocalTimer).preempted_by(kthread(K));

@@ -13,7 +13,7 @@ pub(super) struct History {
 #[derive(Default)]
 struct Ring {
     events: Vec<(u64, Event)>,
-    /// Where the next one goes, in the place of the oldest, once there are enough.
+    /// Where the next one goes: at the end, or once there are enough, in the place of the oldest.
     next: usize,
 }
 
@@ -26,17 +26,16 @@ impl History {
         let Some(ring) = self.cpus.get_mut(cpu as usize) else { return };
         if let Some(oldest) = ring.events.get_mut(ring.next) {
             *oldest = (ts, *event);
-            ring.next = (ring.next + 1) % KEPT;
         } else {
             ring.events.push((ts, *event));
-            ring.next = ring.events.len() % KEPT;
         }
+        ring.next = (ring.next + 1) % KEPT;
     }
 
     /// The events of one CPU, oldest first.
     pub(super) fn of(&self, cpu: u32) -> impl DoubleEndedIterator<Item = &(u64, Event)> {
         let ring = self.cpus.get(cpu as usize);
-        let halves = ring.map(|ring| ring.events.split_at(ring.next.min(ring.events.len())));
+        let halves = ring.map(|ring| ring.events.split_at(ring.next));
         halves.into_iter().flat_map(|(younger, older)| older.iter().chain(younger))
     }
 

@@ -49,14 +49,7 @@ pub(super) fn install(packages: &[&str]) -> Result<()> {
             );
         }
     }
-    say(format_args!("installing Debian packages: {}", packages.join(" ")));
-    let first = apt_install(packages);
-    if first.is_err() && !updated {
-        // Old lists name files that the mirror has replaced since.
-        update()?;
-        return apt_install(packages);
-    }
-    first
+    apt_install(packages, updated)
 }
 
 /// Installs packages of any version with apt-get; says which.
@@ -67,13 +60,7 @@ pub(crate) fn install_any(packages: &[&str]) -> Result<()> {
     if shell::find_program("apt-get").is_none() {
         bail!("there is no apt-get: {} has other packages", distribution());
     }
-    say(format_args!("installing Debian packages: {}", packages.join(" ")));
-    if apt_install(packages).is_ok() {
-        return Ok(());
-    }
-    // There may be no lists yet, or old ones.
-    update()?;
-    apt_install(packages)
+    apt_install(packages, false)
 }
 
 fn update() -> Result<()> {
@@ -81,8 +68,20 @@ fn update() -> Result<()> {
     apt_get(&["update"], &[])
 }
 
+/// Installs, and says so; with new lists if need be, unless they have just been updated.
+fn apt_install(packages: &[&str], updated: bool) -> Result<()> {
+    say(format_args!("installing Debian packages: {}", packages.join(" ")));
+    let first = apt_install_once(packages);
+    if first.is_ok() || updated {
+        return first;
+    }
+    // There may be no lists yet, or old ones, which name files that the mirror has replaced since.
+    update()?;
+    apt_install_once(packages)
+}
+
 /// Installs; what has to go for that is told before it goes.
-fn apt_install(packages: &[&str]) -> Result<()> {
+fn apt_install_once(packages: &[&str]) -> Result<()> {
     let arguments = ["install", "-y", "--no-install-recommends"];
     // Needs no root. What it fails at, the installation fails at as well, and says why.
     let mut rehearsal = Command::new("apt-get");

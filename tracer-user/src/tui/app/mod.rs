@@ -115,7 +115,7 @@ impl<M: Machine> App<M> {
     pub fn work(&mut self, budget: Duration) {
         if self.machine.work(budget) {
             self.stale = true;
-            if self.machine.can_live() && self.machine.is_live() {
+            if self.machine.is_live() {
                 self.went_on = true;
             } else {
                 self.dirty = true;
